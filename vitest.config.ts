@@ -1,8 +1,10 @@
-import { defineConfig } from 'vitest/config'
+import { defineConfig, type ViteUserConfig } from 'vitest/config'
 
-export default defineConfig({
+const config: ViteUserConfig = defineConfig({
   test: {
     include: ['{src,lab,bench,tools}/**/*.test.ts'],
     testTimeout: 60_000,
   },
 })
+
+export default config
