@@ -109,20 +109,35 @@ function linkToParent(node: MutableNode, nodes: Map<string, MutableNode>, damage
   parent.children.push(node)
 }
 
+/** A PCI domain has 256 buses, so no device lies deeper than that; only damaged input says so. */
+const DEPTH_MAX = 256
+
 /** A bridge cannot be above itself; damaged input could say so, and walks upward must end. */
 function breakLoops(nodes: Map<string, MutableNode>, damage: string[]): void {
-  const safe = new Set<MutableNode>()
+  const depths = new Map<MutableNode, number>()
   for (const start of nodes.values()) {
-    const path = new Set<MutableNode>()
-    for (let node: MutableNode | null = start; node !== null && !safe.has(node); node = node.parent) {
-      if (path.has(node)) {
+    const path: MutableNode[] = []
+    const onPath = new Set<MutableNode>()
+    let node: MutableNode | null = start
+    while (node !== null && !depths.has(node)) {
+      if (onPath.has(node)) {
         damage.push(`${node.address}: the bridges above it form a loop`)
         detach(node)
         break
       }
-      path.add(node)
+      onPath.add(node)
+      path.push(node)
+      node = node.parent
     }
-    for (const node of path) safe.add(node)
+    for (const member of path.reverse()) {
+      let depth = member.parent === null ? 0 : (depths.get(member.parent) ?? 0) + 1
+      if (depth > DEPTH_MAX) {
+        damage.push(`${member.address}: more than ${String(DEPTH_MAX)} bridges above it`)
+        detach(member)
+        depth = 0
+      }
+      depths.set(member, depth)
+    }
   }
 }
 
