@@ -1,6 +1,7 @@
 /**
  * Devices whose isolation the kernel knows better than their registers tell: the table
- * pci_dev_acs_quirks of drivers/pci/quirks.c (identical in 6.1.192 and 6.12.117), in its order.
+ * pci_dev_acs_enabled of drivers/pci/quirks.c (identical in 6.1.192 and 6.12.117), in its order.
+ * `since` is the first mainline release with an entry; see hasEntry for long-term kernels.
  *
  * Grants, in the kernel's terms:
  * - `endpoint`: the vendor states that the functions of the chip do not talk to each other
@@ -11,6 +12,8 @@
  * - `intel-spt`: root ports with an ACS capability in a layout of their own (dwords at +4 and +8)
  * - `none`: the capability is there but does not isolate
  */
+import { atLeast, type KernelVersion } from '../../base/kernel-version.ts'
+
 export type AcsGrant =
   | 'endpoint'
   | 'path'
@@ -88,26 +91,31 @@ export const ACS_QUIRKS: readonly AcsQuirk[] = [
   quirk('Intel I219 NIC', 0x8086, [0x15b7, 0x15b8], 'endpoint'),
   quirk('Intel integrated endpoint', 0x8086, null, 'integrated', { types: [9], since: [5, 8] }),
   quirk('Qualcomm root port', 0x17cb, [0x0400, 0x0401], 'path'),
-  quirk('Qualcomm root port', 0x17cb, [0x0111, 0x0115, 0x0120], 'path'),
+  quirk('Qualcomm SA8775P root port', 0x17cb, [0x0115], 'path', { since: [6, 12] }),
+  quirk('Qualcomm root port', 0x17cb, [0x0111, 0x0120], 'path', { since: [7, 0] }),
   quirk('HXT root port', 0x1dbf, [0x0401], 'path'),
   quirk('Intel PCH root port', 0x8086, INTEL_PCH_PORTS, 'intel-pch', { types: ROOT_PORT }),
   quirk('Intel Sunrise Point root port', 0x8086, INTEL_SPT_PORTS, 'intel-spt', { types: ROOT_PORT }),
   quirk('Emulex NIC', 0x19a2, [0x0710], 'endpoint'),
   quirk('Emulex NIC', 0x10df, [0x0720], 'endpoint'),
   quirk('Cavium root port', 0x177d, [[0xa000, 0xa7ff], 0xaf84, 0xb884], 'path', { types: ROOT_PORT }),
-  quirk('Cavium endpoint', 0x177d, [0xa026, 0xa059, 0xa060], 'endpoint'),
+  quirk('Cavium endpoint', 0x177d, [0xa026, 0xa059, 0xa060], 'endpoint', { since: [5, 15] }),
   quirk('AMCC root port', 0x10e8, [0xe004], 'path'),
   quirk('Ampere root port', 0x1def, [[0xe005, 0xe00c]], 'path'),
-  quirk('Broadcom NIC', 0x14e4, [0x16d7, [0x1750, 0x1752], [0x1760, 0x1763]], 'endpoint'),
-  quirk('Broadcom iProc root port', 0x14e4, [0xd714], 'path'),
-  quirk('Loongson root port', 0x0014, [0x3c09, 0x3c19, 0x3c29, 0x7a09, 0x7a19, 0x7a29, 0x7a39, 0x7a49, 0x7a59, 0x7a69], 'path'),
-  quirk('Annapurna Labs root port', 0x1c36, [0x0031], 'path', { types: ROOT_PORT }),
-  quirk('Zhaoxin multifunction device', 0x1d17, [0x3038, 0x3104, 0x9083], 'endpoint'),
-  quirk('NXP root port', 0x1957, [[0x8d80, 0x8d83], [0x8d88, 0x8d8b], [0x8d90, 0x8d93], [0x8d98, 0x8d9b], 0x8da0, 0x8da1, 0x8da8, 0x8da9, 0x8db0, 0x8db1, 0x8db8, 0x8db9], 'path'),
-  quirk('Zhaoxin port', 0x1d17, [[0x0710, 0x071e], 0x0721, [0x0723, 0x0752]], 'path', { types: ROOT_OR_DOWNSTREAM }),
-  quirk('Zhaoxin port', 0x1d17, null, 'none', { types: ROOT_OR_DOWNSTREAM }),
-  quirk('Wangxun NIC', 0x8088, [[0x0100, 0x010f], 0x1001, 0x2001, 0x5010, 0x5025, 0x5040, 0x5110, 0x5125, 0x5140], 'path'),
-  quirk('Wangxun device', 0x8088, null, 'none'),
+  quirk('Broadcom NIC', 0x14e4, [0x16d7], 'endpoint', { since: [5, 13] }),
+  quirk('Broadcom NIC', 0x14e4, [[0x1750, 0x1752]], 'endpoint', { since: [6, 0] }),
+  quirk('Broadcom NIC', 0x14e4, [[0x1760, 0x1763]], 'endpoint', { since: [6, 11] }),
+  quirk('Broadcom iProc root port', 0x14e4, [0xd714], 'path', { since: [5, 4] }),
+  quirk('Loongson root port', 0x0014, [0x3c09, 0x3c19, 0x3c29, 0x7a09, 0x7a19, 0x7a29, 0x7a39, 0x7a49, 0x7a59, 0x7a69], 'path', { since: [6, 16] }),
+  quirk('Annapurna Labs root port', 0x1c36, [0x0031], 'path', { types: ROOT_PORT, since: [5, 4] }),
+  quirk('Zhaoxin multifunction device', 0x1d17, [0x3038, 0x3104, 0x9083], 'endpoint', { since: [5, 7] }),
+  quirk('NXP root port', 0x1957, [[0x8d80, 0x8d83], [0x8d88, 0x8d8b], [0x8d90, 0x8d93], [0x8d98, 0x8d9b], 0x8da0, 0x8da1, 0x8da8, 0x8da9, 0x8db0, 0x8db1, 0x8db8, 0x8db9], 'path', { since: [5, 15] }),
+  quirk('Zhaoxin port', 0x1d17, [[0x0710, 0x071e], 0x0721, [0x0723, 0x0732]], 'path', { types: ROOT_OR_DOWNSTREAM, since: [5, 7] }),
+  quirk('Zhaoxin port', 0x1d17, [[0x0733, 0x0752]], 'path', { types: ROOT_OR_DOWNSTREAM, since: [6, 8] }),
+  quirk('Zhaoxin port', 0x1d17, null, 'none', { types: ROOT_OR_DOWNSTREAM, since: [5, 7] }),
+  quirk('Wangxun NIC', 0x8088, [[0x0100, 0x010f], 0x1001, 0x2001], 'path', { since: [6, 3] }),
+  quirk('Wangxun NIC', 0x8088, [0x5010, 0x5025, 0x5040, 0x5110, 0x5125, 0x5140], 'path', { since: [6, 13] }),
+  quirk('Wangxun device', 0x8088, null, 'none', { since: [6, 3] }),
 ]
 
 const BY_VENDOR: ReadonlyMap<number, readonly AcsQuirk[]> = indexByVendor()
@@ -125,6 +133,26 @@ function indexByVendor(): Map<number, AcsQuirk[]> {
 /** Entries of a vendor, in table order. */
 export function acsQuirksOf(vendor: number): readonly AcsQuirk[] {
   return BY_VENDOR.get(vendor) ?? []
+}
+
+/**
+ * Series whose stable releases receive later entries too, nearly all of them: Debian's 6.1.192 and
+ * 5.4.y of late 2025 have the table of 6.16. Their sublevel is not known from "5.4.0-47-generic".
+ */
+const LONG_TERM: readonly (readonly [number, number])[] = [
+  [4, 19],
+  [5, 4],
+  [5, 10],
+  [5, 15],
+  [6, 1],
+  [6, 6],
+  [6, 12],
+]
+
+/** Whether a kernel of this version has the entry: mainline since then, or back-ported. */
+export function hasEntry(entry: AcsQuirk, kernel: KernelVersion): boolean {
+  if (entry.since === null || atLeast(kernel, entry.since[0], entry.since[1])) return true
+  return LONG_TERM.some(([major, minor]) => major === kernel.major && minor === kernel.minor)
 }
 
 export function quirkNames(entry: AcsQuirk, device: number): boolean {

@@ -6,12 +6,11 @@
  *     quirk table -> not PCIe: no -> by port type -> flags of the ACS capability
  */
 import type { Fact } from '../../base/fact.ts'
-import { atLeast } from '../../base/kernel-version.ts'
 import { hex } from '../../pci/address.ts'
 import { ACS, ACS_REQUIRED, type AcsBits, PCIE_TYPE } from '../../pci/config-facts.ts'
 import type { Node } from '../topology/topology.ts'
 import { applyAcsArguments } from './acs-arguments.ts'
-import { type AcsQuirk, acsQuirksOf, quirkNames } from './acs-quirks.ts'
+import { type AcsQuirk, acsQuirksOf, hasEntry, quirkNames } from './acs-quirks.ts'
 import { isMultifunction, portType } from './port-type.ts'
 import type { Rules } from './rules.ts'
 
@@ -101,7 +100,7 @@ function quirkVerdict(node: Node, type: Fact<number | null>, rules: Rules): AcsV
   const { vendor, device } = node.fn
   if (!vendor.known) return null
   for (const entry of acsQuirksOf(vendor.value)) {
-    if (entry.since !== null && !atLeast(rules.kernel, entry.since[0], entry.since[1])) continue
+    if (!hasEntry(entry, rules.kernel)) continue
     if (entry.devices !== null && !(device.known && quirkNames(entry, device.value))) continue
     if (entry.types !== null) {
       if (!type.known) continue

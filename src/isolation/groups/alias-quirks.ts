@@ -109,9 +109,12 @@ export function aliasesInMemory(node: Node): boolean {
   return vendor.value === 0x1055 && efar
 }
 
+/** Ids of Switchtec generations 3, 4, 4 automotive and 5, as quirk_switchtec_ntb_dma_alias lists them. */
 function isSwitchtec(device: number): boolean {
-  const low = device & 0xff
-  if (device >= 0x8531 && device <= 0x8576) return (low & 0x0f) >= 1 && (low & 0x0f) <= 6
   const high = device >> 8
-  return (high >= 0x40 && high <= 0x45) || (high >= 0x50 && high <= 0x55)
+  const low = device & 0xff
+  if (high === 0x85) return low >= 0x31 && low <= 0x76 && (low & 0x0f) >= 1 && (low & 0x0f) <= 6
+  if (high >= 0x43 && high <= 0x45) return [0x52, 0x36, 0x28].includes(low)
+  const wide = (high >= 0x40 && high <= 0x42) || (high >= 0x50 && high <= 0x55)
+  return wide && [0x00, 0x84, 0x68, 0x52, 0x36, 0x28].includes(low)
 }

@@ -131,6 +131,13 @@ describe('predictGroups() joins functions of one slot', () => {
     expect(groupsOf(functions)).toHaveLength(4)
   })
 
+  it('unless the kernel is too old to know the quirk; long-term series know the later ones', () => {
+    const endpoint = { at: '0000:00:14.0', type: 9, ids: '8086:a0ed', multifunction: true }
+    const functions = [endpoint, { ...endpoint, at: '0000:00:14.2' }]
+    const count = (kernel: string): number => predict({ functions, kernel }).groups.length
+    expect([count('5.6.19'), count('5.8'), count('5.4.0-47'), count('6.12')]).toEqual([1, 2, 2, 2])
+  })
+
   it('unless the vendor says that its functions do not talk: the quirk table', () => {
     const intel = { ids: '8086:1521' }
     expect(groupsOf([PORT, card(0, intel), card(1, intel)])).toHaveLength(3)
