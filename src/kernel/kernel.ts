@@ -18,6 +18,8 @@ export interface KernelView {
    * @throws KernelError ENOENT, EACCES, EPERM, EIO ...
    */
   read(path: string, limit?: number): Uint8Array
+  /** The same, decoded as UTF-8: most files are text, and kernels decode faster than we do. */
+  text(path: string, limit?: number): string
   /** The text of a symbolic link, not resolved. @throws KernelError ENOENT, EINVAL (not a link) */
   link(path: string): string
   /** The names in a directory, in no particular order. @throws KernelError ENOENT, ENOTDIR, EACCES */

@@ -1,0 +1,187 @@
+/**
+ * The benchmarks: what is compared with what, on how many functions, and the bound it must keep.
+ *
+ * Every figure is a ratio or a rate measured in one run on one machine; a time alone would say more
+ * about the machine than about isogroup.
+ */
+import { type Contender, measurePeak, takeTurns } from './measure.ts'
+import {
+  DEVBIND,
+  DRIVERCTL,
+  isogroupLs,
+  LSPCI,
+  onSys,
+  type Peer,
+  PROGRAM,
+  whyNot,
+} from './peers.ts'
+
+/** What a benchmark may use. */
+export interface Bench {
+  /** Folder of a synthetic host of that many functions; made when first asked for. */
+  readonly host: (functions: number) => string
+  /** Empty folder for outputs. */
+  readonly scratch: string
+  readonly rounds: number
+}
+
+export interface Benchmark {
+  readonly name: string
+  readonly title: string
+  /** Largest permitted value. */
+  readonly bound: number
+  /** What is aimed at, where that is less than the bound. */
+  readonly goal: number | null
+  readonly unit: '' | 'MiB'
+  /** Why it cannot be measured here; null when it can. */
+  readonly obstacle: () => string | null
+  readonly measure: (bench: Bench) => Promise<Measured>
+}
+
+export interface Measured {
+  readonly value: number
+  /** What the value was computed from, a line each. */
+  readonly details: readonly string[]
+}
+
+const MANY = 10_400
+const FEW = 1_040
+const SIZES = [1_040, 5_200, 10_400, 20_800, 41_600]
+
+export const BENCHMARKS: readonly Benchmark[] = [
+  {
+    ...against(LSPCI, MANY, 'same'),
+    name: 'lspci',
+    title: `ls --json / lspci -Dvmmnnk, ${MANY} functions`,
+    bound: 1,
+    goal: 0.7,
+  },
+  {
+    ...against(DEVBIND, MANY, 'sys'),
+    name: 'devbind',
+    title: `ls --json / dpdk-devbind.py -s, ${MANY} functions`,
+    bound: 0.15,
+    goal: null,
+  },
+  {
+    ...against(DRIVERCTL, FEW, 'sys'),
+    name: 'driverctl',
+    title: `ls --json / driverctl -v list-devices, ${FEW} functions`,
+    bound: 1 / 50,
+    goal: null,
+  },
+  {
+    name: 'memory',
+    title: `peak memory of ls --json, ${MANY} functions`,
+    bound: 200,
+    goal: null,
+    unit: 'MiB',
+    obstacle: () => null,
+    measure: measureMemory,
+  },
+  {
+    name: 'linear',
+    title: `cost per function, ${SIZES.at(-1) ?? MANY} / ${SIZES[1] ?? FEW} functions`,
+    bound: 1.25,
+    goal: null,
+    unit: '',
+    obstacle: () => null,
+    measure: measureLinearity,
+  },
+  {
+    name: 'help',
+    title: 'isogroup --help / node -e 0',
+    bound: 1.4,
+    goal: null,
+    unit: '',
+    obstacle: () => null,
+    measure: measureHelp,
+  },
+]
+
+/** Wall time of `ls --json` over that of a peer, both in the same surroundings. */
+function against(
+  peer: Peer,
+  functions: number,
+  surroundings: 'same' | 'sys',
+): Pick<Benchmark, 'unit' | 'obstacle' | 'measure'> {
+  return {
+    unit: '',
+    obstacle: () => whyNot(peer),
+    measure: (bench) => {
+      const host = bench.host(functions)
+      const own = isogroupLs(host, functions)
+      return compare(bench, [
+        surroundings === 'sys' ? onSys(host, own) : own,
+        peer.contender(host, functions),
+      ])
+    },
+  }
+}
+
+async function compare(
+  bench: Bench,
+  contenders: readonly [Contender, Contender],
+): Promise<Measured> {
+  const [own, peer] = await takeTurns(contenders, bench.rounds, bench.scratch)
+  if (own === undefined || peer === undefined) throw new Error('nothing was measured')
+  return {
+    value: own.median / peer.median,
+    details: [own, peer].map(({ name, median, runs }) => {
+      const spread = `${Math.min(...runs).toFixed(0)} to ${Math.max(...runs).toFixed(0)}`
+      return `${name}: ${median.toFixed(0)} ms (${spread})`
+    }),
+  }
+}
+
+async function measureMemory(bench: Bench): Promise<Measured> {
+  const contender = isogroupLs(bench.host(MANY), MANY)
+  const peaks: number[] = []
+  for (let round = 0; round < 3; round += 1) {
+    peaks.push(await measurePeak(contender, bench.scratch))
+  }
+  return {
+    value: Math.max(...peaks),
+    details: [`runs: ${peaks.map((one) => one.toFixed(0)).join(', ')} MiB`],
+  }
+}
+
+/** Time beyond that on the empty host, divided by the number of functions. */
+async function measureLinearity(bench: Bench): Promise<Measured> {
+  const rates = new Map<number, number>()
+  for (const functions of SIZES) {
+    const [empty, full] = await takeTurns(
+      [isogroupLs(bench.host(0), 0), isogroupLs(bench.host(functions), functions)],
+      bench.rounds,
+      bench.scratch,
+    )
+    if (empty === undefined || full === undefined) throw new Error('nothing was measured')
+    rates.set(functions, ((full.median - empty.median) * 1000) / functions)
+  }
+  const [, small = Number.NaN] = rates.values()
+  const large = [...rates.values()].at(-1) ?? Number.NaN
+  return {
+    value: large / small,
+    details: [...rates].map(
+      ([functions, rate]) => `${functions}: ${rate.toFixed(1)} us per function`,
+    ),
+  }
+}
+
+function measureHelp(bench: Bench): Promise<Measured> {
+  const help: Contender = {
+    name: 'isogroup --help',
+    command: process.execPath,
+    args: [PROGRAM, '--help'],
+    verify: (stdout) => {
+      if (!stdout.includes('explain')) throw new Error(`isogroup --help printed: ${stdout}`)
+    },
+  }
+  const node: Contender = {
+    name: 'node -e 0',
+    command: process.execPath,
+    args: ['-e', '0'],
+    verify: () => undefined,
+  }
+  return compare({ ...bench, rounds: Math.max(bench.rounds, 25) }, [help, node])
+}

@@ -1,0 +1,130 @@
+/**
+ * `npm run bench -- [OPTION...]`: measures isogroup against its peers on synthetic hosts and prints
+ * each ratio beside its bound. The programs compared run in turns, and medians are taken; figures
+ * from a machine that does other things meanwhile are only a hint.
+ *
+ *     --only NAME        one benchmark; may be repeated
+ *     --runs N           turns per benchmark (5)
+ *     --json             one JSON object instead of text
+ *     --check            exit code 1 when a bound is not kept
+ *     --write N FOLDER   only write a synthetic host of N functions
+ */
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { BENCHMARKS, type Benchmark, type Measured } from './benchmarks.ts'
+import { PROGRAM } from './peers.ts'
+import { layOutHost } from './synthetic-host.ts'
+import { writeHost } from './write-host.ts'
+
+interface Result {
+  readonly name: string
+  readonly title: string
+  readonly bound: number
+  readonly goal: number | null
+  readonly unit: string
+  readonly value: number | null
+  readonly kept: boolean | null
+  readonly details: readonly string[]
+  /** Why there is no value. */
+  readonly skipped: string | null
+}
+
+/** Files in memory, where that is possible: the disk is not what is measured. */
+const PLACE = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    only: { type: 'string', multiple: true },
+    runs: { type: 'string', default: '5' },
+    json: { type: 'boolean', default: false },
+    check: { type: 'boolean', default: false },
+    write: { type: 'boolean', default: false },
+  },
+})
+
+process.exitCode = values.write ? writeOnly(positionals) : await benchmark()
+
+function writeOnly([count = '', folder = '']: readonly string[]): number {
+  if (!/^\d+$/.test(count) || folder === '') return complain('Usage: --write N FOLDER')
+  if (existsSync(folder)) return complain(`Cannot write a host to ${folder}: it exists already`)
+  writeHost(folder, layOutHost(Number(count)))
+  return 0
+}
+
+async function benchmark(): Promise<number> {
+  const rounds = Number(values.runs)
+  if (!Number.isInteger(rounds) || rounds < 1) return complain(`Cannot run ${values.runs} times`)
+  const unknown = values.only?.find((name) => BENCHMARKS.every((one) => one.name !== name))
+  if (unknown !== undefined) {
+    const names = BENCHMARKS.map((one) => one.name).join(', ')
+    return complain(`There is no benchmark "${unknown}": ${names}`)
+  }
+  if (!existsSync(PROGRAM)) return complain(`Cannot find ${PROGRAM}: npm run build`)
+  const folder = mkdtempSync(join(PLACE, 'isogroup-bench-'))
+  try {
+    const results: Result[] = []
+    for (const one of BENCHMARKS.filter(({ name }) => values.only?.includes(name) ?? true)) {
+      const result = await runBenchmark(one, folder, rounds)
+      if (!values.json) process.stdout.write(describe(result))
+      results.push(result)
+    }
+    if (values.json) process.stdout.write(`${JSON.stringify({ rounds, results }, null, 2)}\n`)
+    return values.check && results.some(({ kept }) => kept === false) ? 1 : 0
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+async function runBenchmark(one: Benchmark, folder: string, rounds: number): Promise<Result> {
+  const { name, title, bound, goal, unit } = one
+  const skipped = one.obstacle()
+  const measured: Measured | null =
+    skipped === null
+      ? await one.measure({
+          host: (functions) => hostOf(folder, functions),
+          scratch: folder,
+          rounds,
+        })
+      : null
+  return {
+    name,
+    title,
+    bound,
+    goal,
+    unit,
+    value: measured === null ? null : measured.value,
+    kept: measured === null ? null : measured.value <= bound,
+    details: measured === null ? [] : measured.details,
+    skipped,
+  }
+}
+
+function hostOf(folder: string, functions: number): string {
+  const host = join(folder, `host-${functions}`)
+  if (existsSync(host)) return host
+  mkdirSync(host)
+  process.stderr.write(`writing a host of ${functions} functions\n`)
+  writeHost(host, layOutHost(functions))
+  return host
+}
+
+function describe(result: Result): string {
+  const { title, value, bound, goal, unit, kept, skipped } = result
+  if (value === null) return `skip  ${title}: ${skipped ?? ''}\n`
+  const wanted = goal === null ? '' : `, goal ${show(goal, unit)}`
+  const verdict = kept === true ? 'kept' : 'MISS'
+  const head = `${verdict}  ${title}: ${show(value, unit)} (bound ${show(bound, unit)}${wanted})\n`
+  return head + result.details.map((line) => `      ${line}\n`).join('')
+}
+
+function show(value: number, unit: string): string {
+  return unit === '' ? value.toPrecision(3) : `${value.toFixed(0)} ${unit}`
+}
+
+function complain(message: string): number {
+  process.stderr.write(`${message}\n`)
+  return 2
+}

@@ -1,0 +1,34 @@
+/**
+ * What a lab case is: a machine, a kernel, and a conversation with the booted guest that ends in
+ * findings. No finding means that the case passed; a case that throws has failed as well.
+ */
+import type { Guest } from '../guest.ts'
+import type { GuestProgram } from '../initramfs.ts'
+import type { KernelSeries } from '../kernels.ts'
+import type { Machine } from '../qemu.ts'
+
+export type LabFinding = {
+  /** What was checked, in a few words. */
+  readonly check: string
+  /** What was found instead; may have several lines. */
+  readonly detail: string
+}
+
+export type CaseWorld = {
+  readonly guest: Guest
+  readonly program: GuestProgram
+  readonly kernel: KernelSeries
+  /** Empty directory of this case, for files taken out of the guest. */
+  readonly scratch: string
+  /** Keeps something for the person who will look into a failure; overwrites by name. */
+  readonly keepEvidence: (name: string, content: Buffer | string) => void
+}
+
+export type LabCase = {
+  readonly name: string
+  readonly kernel: KernelSeries
+  readonly machine: Machine
+  /** How to run this case alone, after `npm run lab --`. */
+  readonly replay: string
+  readonly run: (world: CaseWorld) => Promise<readonly LabFinding[]>
+}

@@ -1,0 +1,64 @@
+/** The lab's command line. */
+import { parseArgs } from 'node:util'
+import { type KernelSeries, kernelSeriesAll } from './kernels.ts'
+
+export type LabOptions = {
+  /** A missing package or kernel is a failure instead of a visible skip. */
+  readonly required: boolean
+  /** Only cases whose name contains this. */
+  readonly only?: string | undefined
+  readonly kernel?: KernelSeries | undefined
+  /** Only random machines, so many of them. */
+  readonly random?: number | undefined
+  /** Seed of the first random machine. */
+  readonly seed?: number | undefined
+  /** Keep the working directories of the guests. */
+  readonly keep: boolean
+}
+
+export const labUsage = `usage: npm run lab -- [options]
+  --required       a missing package or kernel is a failure, not a skip
+  --only NAME      only cases whose name contains NAME
+  --kernel SERIES  only this kernel (${kernelSeriesAll.join(' or ')})
+  --random N       N random machines instead of the standing cases
+  --seed S         seed of the first random machine
+  --keep           keep the guests' working directories and console logs
+`
+
+export function parseLabOptions(args: readonly string[]): LabOptions {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      required: { type: 'boolean', default: false },
+      only: { type: 'string' },
+      kernel: { type: 'string' },
+      random: { type: 'string' },
+      seed: { type: 'string' },
+      keep: { type: 'boolean', default: false },
+    },
+  })
+  return {
+    required: values.required,
+    only: values.only,
+    kernel: values.kernel === undefined ? undefined : parseSeries(values.kernel),
+    random: values.random === undefined ? undefined : parseCount('--random', values.random, 1),
+    seed: values.seed === undefined ? undefined : parseCount('--seed', values.seed, 0),
+    keep: values.keep,
+  }
+}
+
+function parseSeries(word: string): KernelSeries {
+  const series = kernelSeriesAll.find((candidate) => candidate === word)
+  if (series === undefined) {
+    throw new Error(`--kernel ${word}: the lab has ${kernelSeriesAll.join(' and ')}`)
+  }
+  return series
+}
+
+function parseCount(option: string, word: string, lowest: number): number {
+  const count = /^\d{1,9}$/.test(word) ? Number(word) : NaN
+  if (Number.isNaN(count) || count < lowest) {
+    throw new Error(`${option} ${word}: not a whole number from ${lowest}`)
+  }
+  return count
+}

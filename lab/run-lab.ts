@@ -1,0 +1,209 @@
+/**
+ * Runs the lab's cases, two guests at a time, and counts.
+ *
+ * The standing suite is the fixed machine under each kernel and IOMMU plus a few random machines with
+ * fixed seeds. A case that fails leaves its evidence (what the kernel and the program said, the
+ * capture, the topology) in the cache, with the command that runs it again.
+ */
+import { randomInt } from 'node:crypto'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { availableParallelism, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { cacheDirectory, findProjectRoot } from './cache.ts'
+import type { LabCase, LabFinding } from './cases/case.ts'
+import { fixedCases } from './cases/fixed.ts'
+import { randomCases } from './cases/random.ts'
+import { bootGuest } from './guest.ts'
+import { baseArchive, type GuestProgram, programArchive } from './initramfs.ts'
+import { fetchKernel, type Kernel, type KernelSeries } from './kernels.ts'
+import type { LabOptions } from './options.ts'
+import { prepareHost } from './packages.ts'
+
+export type LabCounts = {
+  readonly passed: number
+  readonly failed: number
+  readonly skipped: number
+}
+
+/** What a caller other than the command line may replace. */
+export type LabSetting = {
+  readonly projectRoot?: string
+  readonly program?: GuestProgram
+  readonly print?: (line: string) => void
+}
+
+const guestCountMax = 2
+const standingRandomCount = 4
+const standingRandomSeed = 1
+const seedLimit = 1_000_000
+
+type Verdict = 'passed' | 'failed' | 'skipped'
+
+type Lab = {
+  readonly cacheRoot: string
+  readonly program: GuestProgram
+  readonly keep: boolean
+  readonly required: boolean
+  readonly print: (line: string) => void
+  readonly kernels: ReadonlyMap<KernelSeries, Kernel | Error>
+}
+
+export async function runLab(options: LabOptions, setting: LabSetting = {}): Promise<LabCounts> {
+  const projectRoot = setting.projectRoot ?? findProjectRoot()
+  const print = setting.print ?? ((line: string) => process.stdout.write(`${line}\n`))
+  const cases = chooseCases(options, print)
+  const readiness = await prepareHost()
+  if (!readiness.ready) {
+    const word = options.required ? 'FAIL' : 'skip'
+    print(`${word}  all ${cases.length} lab cases: ${readiness.reason}`)
+    return options.required ? counts(0, cases.length, 0) : counts(0, 0, cases.length)
+  }
+  if (readiness.installed.length > 0) print(`installed ${readiness.installed.join(' ')}`)
+  const cacheRoot = cacheDirectory(projectRoot)
+  const program = setting.program ?? defaultProgram(projectRoot)
+  // Fails here, once and with a clear message, when the program is not built.
+  await programArchive(program)
+  const kernels = await prepareKernels(cases, cacheRoot)
+  const { keep, required } = options
+  const lab: Lab = { cacheRoot, program, keep, required, print, kernels }
+  const verdicts = await runCases(lab, cases)
+  const count = (verdict: Verdict): number => verdicts.filter((item) => item === verdict).length
+  return counts(count('passed'), count('failed'), count('skipped'))
+}
+
+function counts(passed: number, failed: number, skipped: number): LabCounts {
+  return { passed, failed, skipped }
+}
+
+/** The command line program as the build leaves it: one folder, no other packages needed. */
+function defaultProgram(projectRoot: string): GuestProgram {
+  return { projectRoot, include: ['package.json', 'dist'], entry: 'dist/cli/main.js' }
+}
+
+function chooseCases(options: LabOptions, print: (line: string) => void): readonly LabCase[] {
+  const { only, kernel, random } = options
+  let cases: readonly LabCase[]
+  if (random === undefined) {
+    const seed = options.seed ?? standingRandomSeed
+    cases = [...fixedCases(), ...randomCases(standingRandomCount, seed)]
+  } else {
+    const seed = options.seed ?? randomInt(seedLimit)
+    print(`random machines from seed ${seed}`)
+    cases = randomCases(random, seed, kernel)
+  }
+  const chosen = cases.filter((item) => {
+    return (
+      (only === undefined || item.name.includes(only)) && item.kernel === (kernel ?? item.kernel)
+    )
+  })
+  if (chosen.length > 0) return chosen
+  throw new Error(`no lab case fits; there are: ${cases.map((item) => item.name).join(' ')}`)
+}
+
+/** Kernels and base archives of all series needed, before guests compete for the processors. */
+async function prepareKernels(
+  cases: readonly LabCase[],
+  cacheRoot: string,
+): Promise<ReadonlyMap<KernelSeries, Kernel | Error>> {
+  const series = [...new Set(cases.map((item) => item.kernel))]
+  const prepared = await Promise.all(
+    series.map(async (item): Promise<readonly [KernelSeries, Kernel | Error]> => {
+      try {
+        const kernel = await fetchKernel(item, cacheRoot)
+        await baseArchive(kernel, cacheRoot)
+        return [item, kernel]
+      } catch (error) {
+        return [item, error instanceof Error ? error : new Error(String(error))]
+      }
+    }),
+  )
+  return new Map(prepared)
+}
+
+/** Each of the workers takes the next case until none is left. */
+async function runCases(lab: Lab, cases: readonly LabCase[]): Promise<readonly Verdict[]> {
+  const waiting = [...cases]
+  const verdicts: Verdict[] = []
+  const work = async (): Promise<void> => {
+    for (let item = waiting.shift(); item !== undefined; item = waiting.shift()) {
+      verdicts.push(await runCase(lab, item))
+    }
+  }
+  const workers = Math.min(guestCountMax, availableParallelism(), cases.length)
+  await Promise.all(Array.from({ length: workers }, work))
+  return verdicts
+}
+
+async function runCase(lab: Lab, item: LabCase): Promise<Verdict> {
+  const started = performance.now()
+  const seconds = (): string => `${((performance.now() - started) / 1_000).toFixed(1)} s`
+  const kernel = lab.kernels.get(item.kernel)
+  if (kernel === undefined || kernel instanceof Error) {
+    const reason = kernel?.message ?? 'no kernel'
+    lab.print(`${lab.required ? 'FAIL' : 'skip'}  ${item.name}  ${reason}`)
+    return lab.required ? 'failed' : 'skipped'
+  }
+  const evidence = new Map<string, Buffer | string>()
+  const findings = await converse(lab, item, kernel, evidence)
+  if (findings.length === 0) {
+    lab.print(`ok    ${item.name}  ${seconds()}`)
+    return 'passed'
+  }
+  lab.print(`FAIL  ${item.name}  ${seconds()}`)
+  for (const finding of findings) lab.print(indent(`${finding.check}:\n${finding.detail}`))
+  const directory = saveEvidence(lab, item, findings, evidence)
+  lab.print(`      evidence: ${directory}\n      again: npm run lab -- ${item.replay}`)
+  return 'failed'
+}
+
+/** Boots, lets the case talk to the guest, and turns whatever goes wrong into a finding. */
+async function converse(
+  lab: Lab,
+  item: LabCase,
+  kernel: Kernel,
+  evidence: Map<string, Buffer | string>,
+): Promise<readonly LabFinding[]> {
+  const scratch = await mkdtemp(join(tmpdir(), 'isogroup-lab-'))
+  try {
+    const { cacheRoot, program, keep } = lab
+    const guest = await bootGuest(item.machine, kernel, { cacheRoot, program, keep })
+    if (keep)
+      lab.print(
+        `      ${item.name}: booted in ${guest.bootMilliseconds} ms, kept in ${guest.directory}`,
+      )
+    try {
+      const keepEvidence = (name: string, content: Buffer | string): void => {
+        evidence.set(name, content)
+      }
+      const { program } = lab
+      return await item.run({ guest, program, kernel: item.kernel, scratch, keepEvidence })
+    } finally {
+      evidence.set('console.log', guest.consoleTail(1_000))
+      await guest.shutDown()
+    }
+  } catch (error) {
+    return [{ check: 'lab', detail: error instanceof Error ? error.message : String(error) }]
+  } finally {
+    await rm(scratch, { recursive: true, force: true })
+  }
+}
+
+function saveEvidence(
+  lab: Lab,
+  item: LabCase,
+  findings: readonly LabFinding[],
+  evidence: ReadonlyMap<string, Buffer | string>,
+): string {
+  const directory = join(lab.cacheRoot, 'failures', item.name)
+  mkdirSync(directory, { recursive: true })
+  for (const [name, content] of evidence) writeFileSync(join(directory, name), content)
+  const told = findings.map((finding) => `${finding.check}:\n${finding.detail}\n`)
+  const again = `npm run lab -- ${item.replay}\n`
+  writeFileSync(join(directory, 'findings.txt'), [...told, again].join('\n'))
+  return directory
+}
+
+function indent(text: string): string {
+  return text.replace(/^/gm, '      ')
+}

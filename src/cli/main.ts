@@ -1,0 +1,28 @@
+#!/usr/bin/env node
+/**
+ * The entry of the command line: binds runLine to this process.
+ *
+ * No signal handler: an interrupt ends the process at once, as the shell expects (130), even in the
+ * middle of synchronous work; nothing that a command leaves behind is half-written.
+ */
+import { readFileSync } from 'node:fs'
+import { runLine } from './run.ts'
+import { standardStream } from './stream.ts'
+
+process.exitCode = await runLine(process.argv.slice(2), {
+  stdout: standardStream(1),
+  stderr: standardStream(2),
+  env: process.env,
+  version: packageVersion,
+  open: async (source) => {
+    const { openHost } = await import('../open/open-host.ts')
+    return openHost(source)
+  },
+})
+
+/** package.json lies two folders above, in the sources and in the built program alike. */
+function packageVersion(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
+  const { version } = JSON.parse(text) as { version: string }
+  return version
+}

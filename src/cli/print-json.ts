@@ -1,0 +1,9 @@
+/** Prints a result as JSON: compact for machines, indented on a terminal. */
+import type { Screen } from './screen.ts'
+
+export const API_VERSION = 'isogroup/v1'
+
+export function printJson<T extends object>(screen: Screen, kind: string, value: T): void {
+  const object = { apiVersion: API_VERSION, kind, ...value }
+  screen.print([JSON.stringify(object, null, screen.isTerminal ? 2 : undefined)])
+}

@@ -1,0 +1,156 @@
+/** The command line as commander parses it: global options before or after the command. */
+import { Command, CommanderError, Option } from 'commander'
+import { IsogroupError } from '../base/errors.ts'
+import { type KernelVersion, parseKernelVersion } from '../base/kernel-version.ts'
+import { COMMANDS, type CommandEntry, HELP_FOOTER } from './command-table.ts'
+import type { CommandOptions } from './invocation.ts'
+import { nearest } from './nearest.ts'
+import type { ColorChoice } from './screen.ts'
+
+/** What the user asked for. */
+export interface ParsedLine {
+  readonly command: CommandEntry
+  readonly args: readonly string[]
+  readonly options: CommandOptions
+  readonly source: string
+  readonly json: boolean
+  readonly numeric: boolean
+  readonly kernel: KernelVersion | null
+  readonly color: ColorChoice
+}
+
+interface GlobalOptions {
+  readonly host: string
+  readonly json?: boolean
+  readonly numeric?: boolean
+  readonly kernel?: string
+  readonly color: ColorChoice
+}
+
+/**
+ * Parses the arguments after the program's name.
+ * @returns null when help or the version was asked for and printed through `print`
+ * @throws IsogroupError `usage`
+ */
+export function parseLine(
+  argv: readonly string[],
+  version: () => string,
+  print: (text: string) => void,
+): ParsedLine | null {
+  let parsed: ParsedLine | null = null
+  const program = globalProgram(version, print)
+  function take(command: CommandEntry, args: readonly string[], options: CommandOptions): void {
+    const globals = program.opts<GlobalOptions>()
+    parsed = {
+      command,
+      args,
+      options,
+      source: globals.host,
+      json: globals.json === true,
+      numeric: globals.numeric === true,
+      kernel: kernelOption(globals.kernel),
+      color: globals.color,
+    }
+  }
+  for (const entry of COMMANDS) addCommand(program, entry, take)
+  // Without a command: the list. An unknown word arrives here too.
+  program.allowExcessArguments(true).action(() => {
+    const [word] = program.args
+    if (word !== undefined) throw unknownCommand(word)
+    take(entryNamed('ls'), [], {})
+  })
+  try {
+    program.parse([...argv], { from: 'user' })
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error
+    if (error.exitCode === 0) return null
+    throw usageError(error.message)
+  }
+  return parsed
+}
+
+const HELP_WIDTH = 80
+
+function globalProgram(version: () => string, print: (text: string) => void): Command {
+  const program = new Command('isogroup')
+    .description('The isolation groups of a Linux machine: see them, and why they are as they are.')
+    .usage('[options] [command]')
+    .option('--host <source>', 'the machine to look at, see below', 'linux')
+    .option('--json', 'one JSON object on standard output')
+    .option('--kernel <version>', 'use the rules of this kernel version, such as 6.1')
+    .addOption(
+      new Option('--color <when>', 'colours').choices(['auto', 'always', 'never']).default('auto'),
+    )
+    .option('-n, --numeric', 'ids instead of names')
+    .option('-V, --version', 'the version of isogroup')
+    .helpOption('-h, --help', 'this text, or the help of a command')
+    .helpCommand(false)
+    .addHelpText('after', HELP_FOOTER)
+    .exitOverride()
+    .configureOutput({
+      writeOut: print,
+      writeErr: () => undefined,
+      // Fixed, so that the help is the same everywhere, and process.stdout need not be set up.
+      getOutHelpWidth: () => HELP_WIDTH,
+      getOutHasColors: () => false,
+    })
+  program.on('option:version', () => {
+    print(`${version()}\n`)
+    throw new CommanderError(0, 'commander.version', '')
+  })
+  return program
+}
+
+function addCommand(
+  program: Command,
+  entry: CommandEntry,
+  take: (entry: CommandEntry, args: readonly string[], options: CommandOptions) => void,
+): void {
+  const command = program
+    .command(entry.name, { hidden: entry.hidden })
+    .description(entry.summary)
+    .allowExcessArguments(false)
+  for (const argument of entry.arguments) command.argument(argument)
+  for (const [flags, description] of entry.options) command.option(flags, description)
+  command.action(() => {
+    take(entry, command.args, command.opts<CommandOptions>())
+  })
+}
+
+function entryNamed(name: string): CommandEntry {
+  const found = COMMANDS.find((entry) => entry.name === name)
+  if (found === undefined) throw new Error(`no command ${name} in the table`)
+  return found
+}
+
+function kernelOption(text: string | undefined): KernelVersion | null {
+  if (text === undefined) return null
+  const version = parseKernelVersion(text)
+  if (version !== null) return version
+  throw new IsogroupError(
+    'usage',
+    `--kernel "${text}" is no kernel version`,
+    'give it as `uname -r` prints it: --kernel 6.12',
+  )
+}
+
+function unknownCommand(word: string): IsogroupError {
+  const names = COMMANDS.filter((entry) => !entry.hidden).map((entry) => entry.name)
+  const meant = nearest(word, names)
+  const [first] = meant
+  let hint = `commands are ${names.join(', ')}`
+  if (/[:.\d]/.test(word)) hint = `isogroup show ${word}`
+  else if (first !== undefined) hint = `isogroup ${first}`
+  return new IsogroupError('usage', `"${word}" is no command`, hint)
+}
+
+/** commander's "error: unknown option '--foo'\n(Did you mean --bar?)" in our form. */
+function usageError(message: string): IsogroupError {
+  const [first = '', ...more] = message.replace(/^error: /, '').split('\n')
+  const suggestion = more.join(' ').replace(/^\((.*)\)$/, '$1')
+  return new IsogroupError(
+    'usage',
+    first,
+    suggestion === '' ? '`isogroup --help` lists commands and options' : suggestion,
+  )
+}

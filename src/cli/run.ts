@@ -1,0 +1,74 @@
+/**
+ * One run of the command line: parse, find the command, run it, and turn whatever happens into an
+ * exit code. Everything outside comes in as a parameter, so tests run it without a process.
+ */
+import type { Host } from '../isolation/host.ts'
+import { EXIT, type Failure, failureLines, failureOf } from './failure.ts'
+import type { Invocation } from './invocation.ts'
+import { type ParsedLine, parseLine } from './program.ts'
+import { screenOver } from './screen.ts'
+import { ClosedPipeError, type Stream } from './stream.ts'
+
+export interface Surroundings {
+  readonly stdout: Stream
+  readonly stderr: Stream
+  readonly env: Readonly<Record<string, string | undefined>>
+  version(): string
+  /** @throws IsogroupError when there is no such source or it cannot be read */
+  open(source: string): Promise<Host>
+}
+
+/** @returns the exit code; never throws */
+export async function runLine(
+  argv: readonly string[],
+  surroundings: Surroundings,
+): Promise<number> {
+  try {
+    return await attempt(argv, surroundings)
+  } catch (error) {
+    // A reader that has seen enough is no failure.
+    if (error instanceof ClosedPipeError) return EXIT.done
+    throw error
+  }
+}
+
+async function attempt(argv: readonly string[], surroundings: Surroundings): Promise<number> {
+  let line: ParsedLine | null = null
+  try {
+    line = parseLine(argv, () => surroundings.version(), (text) => {
+      surroundings.stdout.write(text)
+    })
+    if (line === null) return EXIT.done
+    const { run } = await line.command.load()
+    await run(invocationFor(line, surroundings), line.args, line.options)
+    return EXIT.done
+  } catch (error) {
+    if (error instanceof ClosedPipeError) throw error
+    const failure = failureOf(error)
+    // A line that could not be parsed may still have asked for JSON.
+    report(failure, line?.json ?? argv.includes('--json'), surroundings)
+    return failure.exit
+  }
+}
+
+function invocationFor(line: ParsedLine, surroundings: Surroundings): Invocation {
+  const { stdout, stderr, env } = surroundings
+  return {
+    source: line.source,
+    json: line.json,
+    numeric: line.numeric,
+    kernel: line.kernel,
+    out: screenOver(stdout, env, line.color),
+    err: screenOver(stderr, env, line.color),
+    open: (source) => surroundings.open(source),
+  }
+}
+
+function report(failure: Failure, json: boolean, { stdout, stderr }: Surroundings): void {
+  if (json) {
+    const { code, message, hint } = failure
+    const error = { apiVersion: 'isogroup/v1', error: { code, message, hint } }
+    stdout.write(`${JSON.stringify(error)}\n`)
+  }
+  stderr.write(`${failureLines(failure).join('\n')}\n`)
+}

@@ -1,0 +1,26 @@
+/** The published JSON Schemas (docs/reference/schemas), made from the shapes in this folder. */
+import { toJsonSchema } from '@valibot/to-json-schema'
+import type { GenericSchema } from 'valibot'
+import { explanation } from './explanation.ts'
+import { failure } from './failure.ts'
+import { prediction } from './prediction.ts'
+import { tree } from './tree.ts'
+
+/** Shape by `kind`; "Failure" is what a failed command prints. */
+export const SHAPES: Readonly<Record<string, GenericSchema>> = {
+  Prediction: prediction,
+  Explanation: explanation,
+  Tree: tree,
+  Failure: failure,
+}
+
+/** Text by file name, as it belongs into docs/reference/schemas. */
+export function schemaFiles(): ReadonlyMap<string, string> {
+  const files = new Map<string, string>()
+  for (const [kind, shape] of Object.entries(SHAPES)) {
+    const name = kind.replace(/(?<=[a-z])(?=[A-Z])/g, '-').toLowerCase()
+    const schema = { title: kind, ...toJsonSchema(shape, { target: 'draft-2020-12' }) }
+    files.set(`${name}.schema.json`, `${JSON.stringify(schema, null, 2)}\n`)
+  }
+  return files
+}

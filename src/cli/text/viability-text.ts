@@ -1,0 +1,67 @@
+/** Who has a group, and what keeps users out of it. */
+import type { AssessedGroup } from '../../isolation/assess/assess.ts'
+import type { Viability } from '../../isolation/assess/viability.ts'
+import { type Screen, type Style, hanging } from '../screen.ts'
+import { driverText } from './device-text.ts'
+
+/** In a few words, for a row of `ls`: "host: nvidia, snd_hda_intel". */
+export function stateText(group: AssessedGroup, screen: Screen): string {
+  const { viability } = group
+  return screen.paint(STATE_STYLE[viability.owner], stateWords(group))
+}
+
+const STATE_STYLE: Readonly<Record<Viability['owner'], Style>> = {
+  none: 'green',
+  user: 'cyan',
+  kernel: 'dim',
+  mixed: 'red',
+  unknown: 'yellow',
+}
+
+function stateWords({ viability, members, others }: AssessedGroup): string {
+  switch (viability.owner) {
+    case 'none':
+      return 'free'
+    case 'user': {
+      const drivers = [...members.map(({ fn }) => fn), ...others].map(driverText)
+      const shown = [...new Set(drivers)].filter((driver) => driver !== '-' && driver !== '?')
+      return `user: ${shown.join(', ')}`
+    }
+    case 'kernel':
+      return `host: ${blockingDrivers(viability)}`
+    case 'mixed':
+      return `stuck between user and host: ${blockingDrivers(viability)}`
+    case 'unknown':
+      return 'unknown'
+  }
+}
+
+function blockingDrivers({ blockers }: Viability): string {
+  return [...new Set(blockers.map(({ driver }) => driver))].join(', ')
+}
+
+/** Everything about it, for `show`. */
+export function viabilityLines(viability: Viability, screen: Screen): readonly string[] {
+  const { verdict, rule, blockers, unknowns } = viability
+  const rules = rule === 'since-5.19' ? 'kernels since 5.19' : 'kernels before 5.19'
+  const answer = {
+    viable: 'a user can take the group',
+    'not-viable': 'a user cannot take the group now',
+    unknown: 'whether a user can take the group is unknown',
+  }[verdict]
+  return [
+    ...hanging('  ', `${answer} (by the rule of ${rules})`, screen.width),
+    ...blockers.flatMap(({ device, driver, reason }) =>
+      hanging('  ', `${device} is bound to ${driver}: ${reason}`, screen.width),
+    ),
+    ...unknowns.flatMap(({ device, why }) => hanging('  ', `${device}: ${why}`, screen.width)),
+    ...nextStep(viability, screen),
+  ]
+}
+
+function nextStep({ verdict, blockers }: Viability, screen: Screen): readonly string[] {
+  if (verdict !== 'not-viable') return []
+  const devices = [...new Set(blockers.map(({ device }) => device))]
+  const text = `every one of these has to leave its driver first: ${devices.join(', ')}`
+  return hanging('  next: ', text, screen.width)
+}

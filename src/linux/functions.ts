@@ -1,0 +1,197 @@
+/**
+ * Every PCI function of the host.
+ *
+ * One file per function is read at once (uevent: driver, class, ids); everything that few commands or
+ * few devices need (config space, revision, reset methods, names) is read on first use and kept. To a
+ * caller it is all the same: plain values that do not change.
+ */
+import { type Fact, known, mapFact, unknown } from '../base/fact.ts'
+import type { PciFunction, PciIds } from '../isolation/host.ts'
+import type { KernelView } from '../kernel/kernel.ts'
+import { compareAddresses, parseAddress } from '../pci/address.ts'
+import { decodeConfig } from '../pci/config-decode.ts'
+import { type ConfigFacts, unreadConfig } from '../pci/config-facts.ts'
+import type { DeviceNames } from '../pci/pci-ids.ts'
+import { type ListedFunction, type Placement, placeBuses } from './parents.ts'
+import { baseName, readBytes, readLink, readText } from './reading.ts'
+
+export const PCI_DEVICES = '/sys/bus/pci/devices'
+
+/** An unprivileged read stops here: 64 bytes, 128 for a CardBus bridge (pci_read_config, pci-sysfs.c). */
+const UNPRIVILEGED_BYTES = 128
+
+export interface FunctionReader {
+  readonly functions: readonly PciFunction[]
+  readonly placement: Placement
+}
+
+export function readFunctions(
+  kernel: KernelView,
+  groupOf: (address: string) => Fact<string | null>,
+  names: () => DeviceNames,
+): FunctionReader {
+  const listed = listFunctions(kernel)
+  const placement = placeBuses(kernel, listed)
+  const functions = listed.map((fn) => {
+    const parent = placement.parentOf(fn)
+    return new LinuxFunction(kernel, fn.address, parent, groupOf(fn.address), names)
+  })
+  return { functions, placement }
+}
+
+function listFunctions(kernel: KernelView): ListedFunction[] {
+  const listed: ListedFunction[] = []
+  for (const address of kernel.list(PCI_DEVICES)) {
+    const at = parseAddress(address)
+    if (at !== null) listed.push({ address, at })
+  }
+  return listed.sort((a, b) => compareAddresses(a.at, b.at))
+}
+
+/** Getters memoize; toJSON gives the plain object. */
+class LinuxFunction implements PciFunction {
+  readonly address: string
+  readonly parent: string | null
+  readonly group: Fact<string | null>
+  readonly vendor: Fact<number>
+  readonly device: Fact<number>
+  readonly classCode: Fact<number>
+  readonly subsystem: Fact<PciIds | null>
+  readonly driver: Fact<string | null>
+  readonly #kernel: KernelView
+  readonly #names: () => DeviceNames
+  #physicalFunction: Fact<string | null> | undefined
+  #config: ConfigFacts | undefined
+  #revision: Fact<number> | undefined
+  #resetMethods: Fact<readonly string[]> | undefined
+
+  constructor(
+    kernel: KernelView,
+    address: string,
+    parent: string | null,
+    group: Fact<string | null>,
+    names: () => DeviceNames,
+  ) {
+    this.#kernel = kernel
+    this.#names = names
+    this.address = address
+    this.parent = parent
+    this.group = group
+    const uevent = readText(kernel, `${PCI_DEVICES}/${address}/uevent`)
+    const text = uevent.known ? uevent.value : null
+    const why = uevent.known ? `${address} has gone` : uevent.why
+    this.classCode = hexField(text, 'PCI_CLASS', why)
+    const ids = idsField(text, 'PCI_ID', why)
+    this.vendor = mapFact(ids, (pair) => pair.vendor)
+    this.device = mapFact(ids, (pair) => pair.device)
+    this.subsystem = mapFact(idsField(text, 'PCI_SUBSYS_ID', why), (pair) =>
+      pair.vendor === 0 && pair.device === 0 ? null : pair,
+    )
+    this.driver = text === null ? unknown(why) : known(field(text, 'DRIVER'))
+  }
+
+  get name(): string | null {
+    if (!this.vendor.known || !this.device.known) return null
+    return this.#names().device(this.vendor.value, this.device.value)
+  }
+
+  get className(): string | null {
+    return this.classCode.known ? this.#names().className(this.classCode.value >> 8) : null
+  }
+
+  get physicalFunction(): Fact<string | null> {
+    this.#physicalFunction ??= this.#readPhysicalFunction()
+    return this.#physicalFunction
+  }
+
+  #readPhysicalFunction(): Fact<string | null> {
+    // Bridges have no virtual functions; existence is asked first since a missing link costs thrice.
+    if (this.classCode.known && this.classCode.value >> 16 === 0x06) return known(null)
+    const path = `${PCI_DEVICES}/${this.address}/physfn`
+    if (!this.#kernel.exists(path)) return known(null)
+    return mapFact(readLink(this.#kernel, path), (link) => (link === null ? null : baseName(link)))
+  }
+
+  get config(): ConfigFacts {
+    this.#config ??= this.#readConfig()
+    return this.#config
+  }
+
+  #readConfig(): ConfigFacts {
+    const bytes = readBytes(this.#kernel, `${PCI_DEVICES}/${this.address}/config`)
+    if (!bytes.known) return unreadConfig(`config space: ${bytes.why}`)
+    if (bytes.value === null) return unreadConfig('config space: the kernel offers none')
+    return decodeConfig(bytes.value, bytes.value.length > UNPRIVILEGED_BYTES)
+  }
+
+  get revision(): Fact<number> {
+    this.#revision ??= mapFact(
+      readText(this.#kernel, `${PCI_DEVICES}/${this.address}/revision`),
+      (text) => parseInt(text ?? '', 16) || 0,
+    )
+    return this.#revision
+  }
+
+  get resetMethods(): Fact<readonly string[]> {
+    this.#resetMethods ??= this.#readResetMethods()
+    return this.#resetMethods
+  }
+
+  #readResetMethods(): Fact<readonly string[]> {
+    const path = `${PCI_DEVICES}/${this.address}/reset_method`
+    const text = readText(this.#kernel, path)
+    if (!text.known) return text
+    if (text.value !== null) return known(text.value.split(/\s+/).filter((word) => word !== ''))
+    // The file came with 5.15 and is left out for functions that cannot be reset; `reset` says which.
+    const resettable = this.#kernel.exists(`${PCI_DEVICES}/${this.address}/reset`)
+    return resettable
+      ? unknown('this kernel does not list reset methods (reset_method came with 5.15)')
+      : known([])
+  }
+
+  toJSON(): PciFunction {
+    const { address, parent, vendor, device, classCode, revision, subsystem } = this
+    const { name, className, driver, physicalFunction, group, config, resetMethods } = this
+    return {
+      address,
+      parent,
+      vendor,
+      device,
+      classCode,
+      revision,
+      subsystem,
+      name,
+      className,
+      driver,
+      physicalFunction,
+      group,
+      config,
+      resetMethods,
+    }
+  }
+}
+
+/** Value of a KEY=value line; null when there is none. */
+function field(text: string, key: string): string | null {
+  let start = text.startsWith(`${key}=`) ? 0 : text.indexOf(`\n${key}=`) + 1
+  if (start === 0 && !text.startsWith(`${key}=`)) return null
+  start += key.length + 1
+  const end = text.indexOf('\n', start)
+  return text.slice(start, end < 0 ? text.length : end)
+}
+
+function hexField(text: string | null, key: string, why: string): Fact<number> {
+  const value = text === null ? null : field(text, key)
+  if (value === null) return unknown(text === null ? why : `uevent has no ${key}`)
+  return /^[0-9a-f]{1,8}$/i.test(value)
+    ? known(parseInt(value, 16))
+    : unknown(`uevent has ${key}=${value}, which is not hexadecimal`)
+}
+
+function idsField(text: string | null, key: string, why: string): Fact<PciIds> {
+  const value = text === null ? null : field(text, key)
+  if (value === null) return unknown(text === null ? why : `uevent has no ${key}`)
+  const match = /^([0-9a-f]{1,4}):([0-9a-f]{1,4})$/i.exec(value)
+  if (match === null) return unknown(`uevent has ${key}=${value}, wanted two ids`)
+  return known({ vendor: parseInt(match[1] ?? '', 16), device: parseInt(match[2] ?? '', 16) })
+}

@@ -1,0 +1,156 @@
+/**
+ * Capture files: gzip of one JSON document (linux/capture.ts), or the JSON itself. Files come from
+ * strangers: sizes are limited and every member is checked before anything is believed.
+ */
+import { Buffer } from 'node:buffer'
+import { readFileSync, statSync, writeFileSync } from 'node:fs'
+import { gunzipSync, gzipSync } from 'node:zlib'
+import { IsogroupError } from '../base/errors.ts'
+import { emptyRecording, type Recording } from '../kernel/recording.ts'
+import { CAPTURE_VERSION, type CaptureDocument } from '../linux/capture.ts'
+
+const FILE_BYTES_MAX = 256 * 1024 * 1024
+const JSON_BYTES_MAX = 512 * 1024 * 1024
+/** Config space is 4096 bytes; nothing else is recorded as bytes. */
+const RECORDED_BYTES_MAX = 64 * 1024
+
+/** @throws IsogroupError io (cannot write; `flag` "wx" refuses an existing file) */
+export function writeCapture(path: string, document: CaptureDocument, overwrite: boolean): void {
+  const bytes = gzipSync(Buffer.from(JSON.stringify(document), 'utf8'))
+  try {
+    writeFileSync(path, bytes, { flag: overwrite ? 'w' : 'wx', mode: 0o644 })
+  } catch (cause) {
+    const code = (cause as { code?: string }).code ?? 'EIO'
+    const hint =
+      code === 'EEXIST'
+        ? 'Name another file, or add --force to replace it.'
+        : 'Name a file that can be written.'
+    throw new IsogroupError('io', `cannot write ${path}: ${code}`, hint, { cause })
+  }
+}
+
+/** The parsed JSON of a capture or machine file, whatever it holds. @throws IsogroupError bad-capture, io */
+export function readJsonFile(path: string): unknown {
+  const bytes = readFile(path)
+  const text = bytes[0] === 0x1f && bytes[1] === 0x8b ? inflate(path, bytes) : bytes
+  try {
+    return JSON.parse(text.toString('utf8')) as unknown
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : ''
+    throw bad(`${path} is neither a capture nor a machine file: ${why.slice(0, 120)}`, cause)
+  }
+}
+
+function readFile(path: string): Buffer {
+  try {
+    const { size } = statSync(path)
+    if (size > FILE_BYTES_MAX) {
+      throw bad(`${path} has ${String(size)} bytes; at most ${String(FILE_BYTES_MAX)} are read`)
+    }
+    return readFileSync(path)
+  } catch (cause) {
+    if (cause instanceof IsogroupError) throw cause
+    const code = (cause as { code?: string }).code ?? 'EIO'
+    throw new IsogroupError('io', `cannot read ${path}: ${code}`, 'Check the name of the file.', {
+      cause,
+    })
+  }
+}
+
+function inflate(path: string, bytes: Buffer): Buffer {
+  try {
+    return gunzipSync(bytes, { maxOutputLength: JSON_BYTES_MAX })
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : ''
+    throw bad(`${path} is damaged or cut off: ${why}`, cause)
+  }
+}
+
+/** Checks a parsed document. @throws IsogroupError bad-capture, newer-version */
+export function checkCapture(
+  json: unknown,
+  path: string,
+): { source: string; recording: Recording } {
+  const root = object(json, path, 'the document')
+  if (typeof root['version'] !== 'number') {
+    throw bad(`${path}: version is ${show(root['version'])}, wanted a number`)
+  }
+  if (root['version'] > CAPTURE_VERSION) {
+    throw new IsogroupError(
+      'newer-version',
+      `${path} has capture version ${String(root['version'])}; versions up to ${String(CAPTURE_VERSION)} can be read`,
+      'Use a newer isogroup.',
+    )
+  }
+  if (typeof root['source'] !== 'string')
+    throw bad(`${path}: source is ${show(root['source'])}, wanted a text`)
+  return { source: root['source'], recording: checkRecording(root['recording'], path) }
+}
+
+function checkRecording(json: unknown, path: string): Recording {
+  const parts = object(json, path, 'recording')
+  const recording = emptyRecording()
+  copy(parts, 'text', path, recording.text, (value) => (typeof value === 'string' ? value : null))
+  copy(parts, 'link', path, recording.link, (value) => (typeof value === 'string' ? value : null))
+  copy(parts, 'list', path, recording.list, (value) =>
+    Array.isArray(value) && value.every((name) => typeof name === 'string')
+      ? (value as string[])
+      : null,
+  )
+  copy(parts, 'bytes', path, recording.bytes, recordedBytes)
+  const exists = object(parts['exists'], path, 'recording.exists')
+  for (const [name, value] of Object.entries(exists)) {
+    if (typeof value !== 'boolean')
+      throw bad(`${path}: recording.exists["${name}"] is ${show(value)}, wanted true or false`)
+    recording.exists[name] = value
+  }
+  return recording
+}
+
+function copy<T>(
+  parts: Record<string, unknown>,
+  part: string,
+  path: string,
+  to: Record<string, T | { error: string }>,
+  check: (value: unknown) => T | null,
+): void {
+  for (const [name, value] of Object.entries(object(parts[part], path, `recording.${part}`))) {
+    const checked = recordedFailure(value) ?? check(value)
+    if (checked === null)
+      throw bad(
+        `${path}: recording.${part}["${name}"] is ${show(value)}, which is no ${part} answer`,
+      )
+    to[name] = checked
+  }
+}
+
+function recordedFailure(value: unknown): { error: string } | null {
+  if (typeof value !== 'object' || value === null || !('error' in value)) return null
+  return typeof value.error === 'string' ? { error: value.error } : null
+}
+
+function recordedBytes(value: unknown): { hex: string; size: number } | null {
+  if (typeof value !== 'object' || value === null || !('hex' in value) || !('size' in value))
+    return null
+  const { hex, size } = value
+  if (typeof hex !== 'string' || !/^(?:[0-9a-f]{2})*$/.test(hex)) return null
+  if (typeof size !== 'number' || !Number.isInteger(size) || size < 0 || size > RECORDED_BYTES_MAX)
+    return null
+  return hex.length > 2 * size ? null : { hex, size }
+}
+
+function object(json: unknown, path: string, what: string): Record<string, unknown> {
+  if (typeof json === 'object' && json !== null && !Array.isArray(json))
+    return json as Record<string, unknown>
+  throw bad(`${path}: ${what} is ${show(json)}, wanted an object`)
+}
+
+function show(value: unknown): string {
+  return value === undefined ? 'missing' : (JSON.stringify(value) ?? 'unreadable').slice(0, 60)
+}
+
+function bad(message: string, cause?: unknown): IsogroupError {
+  return new IsogroupError('bad-capture', message, 'Make a new one with `isogroup capture FILE`.', {
+    cause,
+  })
+}

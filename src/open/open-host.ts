@@ -1,0 +1,174 @@
+/**
+ * From the text after --host to a Host: the only place that knows every kind of source. What a source
+ * does not need is not loaded.
+ */
+import { readdirSync, readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { IsogroupError } from '../base/errors.ts'
+import type { Host } from '../isolation/host.ts'
+import type { KernelView } from '../kernel/kernel.ts'
+
+export const SOURCE_FORMS = [
+  'linux',
+  'linux:DIR',
+  'file:CAPTURE',
+  'lspci:FILE',
+  'model:NAME',
+] as const
+
+/** Text of standard input is at most this long. */
+const LSPCI_BYTES_MAX = 64 * 1024 * 1024
+
+/**
+ * @param source one of SOURCE_FORMS; "lspci:-" reads standard input
+ * @throws IsogroupError usage, no-source, io, bad-capture, bad-machine, bad-lspci, newer-version
+ */
+export async function openHost(source: string): Promise<Host> {
+  const colon = source.indexOf(':')
+  const kind = colon < 0 ? source : source.slice(0, colon)
+  const rest = colon < 0 ? null : source.slice(colon + 1)
+  if (kind === 'linux') return openLinux(rest ?? '/')
+  if (rest === null || rest === '') throw unknownSource(source)
+  if (kind === 'file') return openFile(rest)
+  if (kind === 'lspci') return openLspci(rest)
+  if (kind === 'model') return openMachine(rest)
+  throw unknownSource(source)
+}
+
+/** The kernel behind a source that has one, for capturing it; null for texts and machine files. */
+export async function openKernel(
+  source: string,
+): Promise<{ kernel: KernelView; source: string } | null> {
+  if (source !== 'linux' && !source.startsWith('linux:')) return null
+  const root = source === 'linux' ? '/' : source.slice('linux:'.length)
+  const { nativeKernel } = await import('../kernel/native/native-kernel.ts')
+  return { kernel: nativeKernel(root), source: linuxLabel(root) }
+}
+
+/** Names of the built-in machines, for `model:NAME`. */
+export function machineNames(): readonly string[] {
+  return readdirSync(machineDirectory())
+    .filter((name) => name.endsWith('.json'))
+    .map((name) => name.slice(0, -'.json'.length))
+    .sort()
+}
+
+function unknownSource(source: string): IsogroupError {
+  return new IsogroupError(
+    'usage',
+    `"${source}" is no source of a host`,
+    `Give one of ${SOURCE_FORMS.join(', ')}.`,
+  )
+}
+
+function linuxLabel(root: string): string {
+  return root === '/' ? 'this host' : `the tree in ${root}`
+}
+
+async function openLinux(root: string): Promise<Host> {
+  if (root === '') throw unknownSource('linux:')
+  const { nativeKernel } = await import('../kernel/native/native-kernel.ts')
+  const { linuxHost, pciIdsText } = await import('../linux/linux-host.ts')
+  const kernel = nativeKernel(root)
+  if (!kernel.exists('/sys/bus/pci/devices')) {
+    throw new IsogroupError(
+      'no-source',
+      `${root === '/' ? 'this host' : root} has no /sys/bus/pci/devices`,
+      root === '/'
+        ? 'There is no PCI bus here, or /sys is not mounted.'
+        : 'Name a directory that holds sys/ and proc/ of a host.',
+    )
+  }
+  return linuxHost(kernel, linuxLabel(root), () => pciIdsText(nativeKernel()) ?? '')
+}
+
+async function openFile(path: string): Promise<Host> {
+  const { readJsonFile, checkCapture } = await import('./capture-file.ts')
+  const json = readJsonFile(path)
+  if (typeof json === 'object' && json !== null && 'format' in json) {
+    if (json.format === 'isogroup-machine') return machineHost(json)
+    if (json.format === 'isogroup-capture') {
+      const { recordedKernel } = await import('../kernel/recorded.ts')
+      const { linuxHost } = await import('../linux/linux-host.ts')
+      const { source, recording } = checkCapture(json, path)
+      return linuxHost(recordedKernel(recording), source)
+    }
+  }
+  throw new IsogroupError(
+    'bad-capture',
+    `${path} is neither a capture nor a machine file: it has no known "format"`,
+    'Make one with `isogroup capture FILE`.',
+  )
+}
+
+async function openMachine(name: string): Promise<Host> {
+  const names = machineNames()
+  if (!names.includes(name)) {
+    throw new IsogroupError(
+      'no-source',
+      `there is no built-in machine "${name}"`,
+      `There are: ${names.join(', ')}.`,
+    )
+  }
+  const { readJsonFile } = await import('./capture-file.ts')
+  return machineHost(readJsonFile(`${machineDirectory()}${name}.json`))
+}
+
+async function machineHost(json: unknown): Promise<Host> {
+  const { parseMachine } = await import('./machine-file.ts')
+  const { lspciHost } = await import('../lspci/lspci-host.ts')
+  return lspciHost(parseMachine(json).snapshot, 'a machine file does not hold it')
+}
+
+async function openLspci(path: string): Promise<Host> {
+  const { parseLspci } = await import('../lspci/parse-lspci.ts')
+  const { lspciHost } = await import('../lspci/lspci-host.ts')
+  const { withKnownNames } = await import('../lspci/known-names.ts')
+  const { nameIndex } = await import('../pci/pci-ids.ts')
+  const { nativeKernel } = await import('../kernel/native/native-kernel.ts')
+  const { pciIdsText } = await import('../linux/linux-host.ts')
+  const text = readLspciText(path)
+  const label = path === '-' ? 'standard input' : path
+  const idsText = pciIdsText(nativeKernel())
+  const names = withKnownNames(idsText === null ? null : nameIndex(idsText))
+  return lspciHost(parseLspci(text, { label, names }))
+}
+
+function readLspciText(path: string): string {
+  try {
+    const bytes = readFileSync(path === '-' ? 0 : path)
+    if (bytes.length > LSPCI_BYTES_MAX) {
+      throw new IsogroupError(
+        'bad-lspci',
+        `${path} has ${String(bytes.length)} bytes; at most ${String(LSPCI_BYTES_MAX)} are read`,
+      )
+    }
+    return bytes.toString('utf8')
+  } catch (cause) {
+    if (cause instanceof IsogroupError) throw cause
+    const code = (cause as { code?: string }).code ?? 'EIO'
+    throw new IsogroupError(
+      'io',
+      `cannot read ${path}: ${code}`,
+      'Name a file with the text of `lspci -vvv`, or - for standard input.',
+      { cause },
+    )
+  }
+}
+
+/** machines/ lies beside src/ in the checkout and beside dist/ in the package. */
+function machineDirectory(): string {
+  for (const up of ['../../machines/', '../machines/', '../../../machines/']) {
+    const path = fileURLToPath(new URL(up, import.meta.url))
+    try {
+      if (readdirSync(path).length > 0) return path
+    } catch {
+      // Not there: the next place.
+    }
+  }
+  throw new IsogroupError(
+    'no-source',
+    'the built-in machines are missing from this installation',
+    'Install isogroup again.',
+  )
+}
