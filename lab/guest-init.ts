@@ -14,7 +14,7 @@
 export const portName = 'isogroup.lab'
 
 /** The ordinary user of a guest. */
-export const guestUserId = 1000
+const guestUserId = 1000
 
 /** Where the program's folders are put in the guest. */
 export const guestProgramRoot = '/app'

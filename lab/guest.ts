@@ -78,23 +78,6 @@ export async function bootGuest(
   }
 }
 
-/** Boots, runs the steps in order, and shuts down. */
-export async function runInGuest(
-  machine: Machine,
-  kernel: Kernel,
-  steps: readonly Step[],
-  options: BootOptions,
-): Promise<readonly StepResult[]> {
-  const guest = await bootGuest(machine, kernel, options)
-  try {
-    const results: StepResult[] = []
-    for (const step of steps) results.push(await guest.run(step))
-    return results
-  } finally {
-    await guest.shutDown()
-  }
-}
-
 export class Guest {
   readonly directory: string
   bootMilliseconds = 0

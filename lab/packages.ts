@@ -31,7 +31,7 @@ export type Readiness =
   | { readonly ready: false; readonly reason: string }
 
 /** Full path of a program, also looking in the system directories an ordinary user's PATH lacks. */
-export function findProgram(program: string): string | undefined {
+function findProgram(program: string): string | undefined {
   const directories = (process.env['PATH'] ?? '').split(delimiter)
   for (const directory of [...directories, '/usr/local/sbin', '/usr/sbin', '/sbin', '/bin']) {
     if (directory === '') continue

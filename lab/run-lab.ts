@@ -1,8 +1,8 @@
 /**
  * Runs the lab's cases, two guests at a time, and counts.
  *
- * The standing suite is the fixed machine under each kernel and IOMMU plus a few random machines with
- * fixed seeds. A case that fails leaves its evidence (what the kernel and the program said, the
+ * The standing suite is the fixed machine under each kernel and IOMMU, hot-plug, and a few random
+ * machines with fixed seeds. A case that fails leaves its evidence (what the kernel and the program said, the
  * capture, the topology) in the cache, with the command that runs it again.
  */
 import { randomInt } from 'node:crypto'
@@ -13,6 +13,7 @@ import { join } from 'node:path'
 import { cacheDirectory, findProjectRoot } from './cache.ts'
 import type { LabCase, LabFinding } from './cases/case.ts'
 import { fixedCases } from './cases/fixed.ts'
+import { hotPlugCases } from './cases/hot-plug.ts'
 import { randomCases } from './cases/random.ts'
 import { bootGuest } from './guest.ts'
 import { baseArchive, type GuestProgram, programArchive } from './initramfs.ts'
@@ -86,7 +87,7 @@ function chooseCases(options: LabOptions, print: (line: string) => void): readon
   let cases: readonly LabCase[]
   if (random === undefined) {
     const seed = options.seed ?? standingRandomSeed
-    cases = [...fixedCases(), ...randomCases(standingRandomCount, seed)]
+    cases = [...fixedCases(), ...hotPlugCases(), ...randomCases(standingRandomCount, seed)]
   } else {
     const seed = options.seed ?? randomInt(seedLimit)
     print(`random machines from seed ${seed}`)

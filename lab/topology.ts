@@ -104,7 +104,7 @@ export function slotOf(slot: number, ...functions: readonly Piece[]): Slot {
   return { slot, functions, multifunctionBit: 'first' }
 }
 
-export function isRootPort(model: BridgeModel): boolean {
+function isRootPort(model: BridgeModel): boolean {
   return model === 'pcie-root-port' || model === 'ioh3420'
 }
 
@@ -178,7 +178,7 @@ function renderBridge(renderer: Renderer, piece: Bridge, place: string): void {
 }
 
 /** Whether anything below has I/O registers, so that the bridge must pass I/O down. */
-export function needsIoWindow(piece: Piece): boolean {
+function needsIoWindow(piece: Piece): boolean {
   if (piece.kind === 'endpoint') return /^(e1000e?|pci-testdev)$/.test(piece.model)
   return piece.below.some((slot) => slot.functions.some(needsIoWindow))
 }

@@ -80,7 +80,7 @@ function writeBundle(files) {
   for (const file of files) {
     const isProgram = file.path === PROGRAM
     const code = file.text.replace(/^#!.*\n/, '')
-    const shim = code.includes('__require(') ? REQUIRE_SHIM : ''
+    const shim = code.includes('typeof require') ? REQUIRE_SHIM : ''
     writeFileSync(file.path, (isProgram ? SHEBANG : '') + shim + code)
     if (isProgram) chmodSync(file.path, 0o755)
   }

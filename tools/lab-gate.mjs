@@ -38,7 +38,8 @@ export async function runLab() {
   return judge(code, result, mode)
 }
 
-function judge(code, result, mode) {
+/** What a finished run counts for. */
+export function judge(code, result, mode) {
   if (!existsSync(result)) return failed(`the lab ended with ${String(code)} and wrote no result`)
   const counts = JSON.parse(readFileSync(result, 'utf8'))
   const bad = ['passed', 'failed', 'skipped'].find((key) => !Number.isInteger(counts[key]))

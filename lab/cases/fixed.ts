@@ -36,7 +36,7 @@ export function fixedCases(): readonly LabCase[] {
 }
 
 /** Whether the kernel itself did what we know of it: otherwise the lab proves nothing. */
-export function checkTruth(iommu: Iommu, devices: readonly ActualDevice[]): readonly LabFinding[] {
+function checkTruth(iommu: Iommu, devices: readonly ActualDevice[]): readonly LabFinding[] {
   const actual = actualPartition(devices)
   if (iommu === 'none') {
     if (actual.length === 0) return []

@@ -6,7 +6,7 @@
  * config space, MAC addresses (also inside names such as enx0011aabbccdd), and the parts of the command
  * line that carry addresses, names or serial numbers. The host name is in none of the files read.
  */
-import { KernelError, type KernelView } from '../kernel/kernel.ts'
+import type { KernelView } from '../kernel/kernel.ts'
 import {
   decodeBytes,
   encodeBytes,
@@ -52,14 +52,13 @@ export function captureHost(
   host.readiness()
   pruneNames(recording, new Set(snapshot.functions.flatMap((fn) => wantedIds(fn))))
   pruneModules(recording)
-  const document = {
+  return {
     format: CAPTURE_FORMAT,
     version: CAPTURE_VERSION,
     source,
     identifiers,
     recording: identifiers ? recording : withoutIdentifiers(recording),
-  } as const
-  return document
+  }
 }
 
 function wantedIds(fn: {
@@ -132,9 +131,4 @@ function maskAddresses(json: string): string {
       return masked
     })
     .replace(/\b[0-9a-f]{2}(?:[:-][0-9a-f]{2}){5}\b/gi, '00:00:00:00:00:00')
-}
-
-/** Whether an error means that the kernel has no PCI bus at all. */
-export function isNoPciBus(cause: unknown): boolean {
-  return cause instanceof KernelError && cause.path === '/sys/bus/pci/devices'
 }

@@ -95,6 +95,14 @@ describe('readBlocks', () => {
     expect(blocks(text + text).map((block) => block.run)).toEqual([0, 0, 1, 1])
   })
 
+  it('counts a device that comes before the last as a new run, but not in group listings', () => {
+    const second = '00:1f.0 ISA bridge: Y\n'
+    const first = '00:00.0 Host bridge: X\n'
+    expect(blocks(second + first).map((block) => block.run)).toEqual([0, 1])
+    const listed = `IOMMU Group 1:\n${second}IOMMU Group 2:\n${first}`
+    expect(blocks(listed).map((block) => block.run)).toEqual([0, 0])
+  })
+
   it('rewrites records of lspci -vmm', () => {
     const [block] = blocks(
       'Slot:\t01:00.0\nClass:\tVGA compatible controller [0300]\nVendor:\tNVIDIA [10de]\n' +

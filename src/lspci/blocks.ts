@@ -8,7 +8,7 @@
  * A block ends at an empty line, the next device, a prompt or kernel log. What follows is taken up
  * again only by the next device line, since it could belong to anything.
  */
-import { formatAddress, type PciAddress } from '../pci/address.ts'
+import { compareAddresses, formatAddress, type PciAddress } from '../pci/address.ts'
 import {
   deviceLine,
   groupHeading,
@@ -36,7 +36,7 @@ export interface Block {
   readonly whole: boolean
   /** Group number from the heading of a group listing. */
   readonly heading: string | null
-  /** Counts the runs of lspci in the text: a device that comes again begins a new one. */
+  /** Counts the runs of lspci in the text. */
   readonly run: number
   /** Why other devices may be missing right after this one; null when there is no sign of it. */
   readonly gapAfter: string | null
@@ -210,16 +210,25 @@ function withRecordFields(block: OpenBlock): OpenBlock {
   return { ...block, header, lines }
 }
 
+/**
+ * lspci prints devices in the order of their addresses, each once: one that comes again or comes
+ * before the last begins a new run. Group listings are ordered by group, so there only the first.
+ */
 function numberRuns(open: readonly OpenBlock[]): readonly Block[] {
   let run = 0
   let seen = new Set<string>()
-  return open.map(({ at, header, headerCut, lines, hex, whole, heading, gapAfter }) => {
+  let last: OpenBlock | null = null
+  return open.map((block) => {
+    const { at, header, headerCut, lines, hex, whole, heading, gapAfter } = block
     const address = formatAddress(at)
-    if (seen.has(address)) {
+    const listing = last !== null && last.heading !== null && heading !== null
+    const back = last !== null && !listing && compareAddresses(at, last.at) < 0
+    if (back || seen.has(address)) {
       run += 1
       seen = new Set()
     }
     seen.add(address)
+    last = block
     return { at, address, header, headerCut, lines, hex, whole, heading, run, gapAfter }
   })
 }

@@ -2,8 +2,8 @@
  * The kernel's own groups as far as a text tells them: lspci's "IOMMU group" lines, the headings of
  * group listings, or else the kernel log.
  *
- * Group numbers change from boot to boot, so they are taken from one place only: the run of lspci
- * that prints most of them. A function without a line there has no group.
+ * Group numbers change from boot to boot, so they are taken from the run of lspci that prints most of
+ * them, and from others only where they do not contradict it. A function without a line has no group.
  */
 import { type Fact, known, unknown } from '../base/fact.ts'
 import type { HostGroup, OtherDevice } from '../isolation/host.ts'
@@ -64,19 +64,20 @@ function printedGroups(blocks: readonly Block[]): Source | null {
     run.set(block.address, group)
     runs.set(block.run, run)
   }
-  let best: number | null = null
-  for (const [run, groups] of runs) {
-    if (best === null || groups.size >= (runs.get(best)?.size ?? 0)) best = run
+  if (runs.size === 0) return null
+  const chosen = new Set<number>()
+  const numbers = new Map<string, string>()
+  const ordered = [...runs].sort(([a, x], [b, y]) => y.size - x.size || b - a)
+  for (const [run, groups] of ordered) {
+    if (![...groups].every(([at, group]) => (numbers.get(at) ?? group) === group)) continue
+    for (const [at, group] of groups) numbers.set(at, group)
+    chosen.add(run)
   }
-  if (best === null) return null
   const facts = new Map<string, Fact<string | null>>()
-  const chosen = runs.get(best) ?? new Map<string, string>()
   for (const block of blocks) {
-    if (block.run !== best) continue
-    const group = chosen.get(block.address)
-    if (group !== undefined) facts.set(block.address, known(group))
-    else if (printsGroups(block)) facts.set(block.address, known(null))
+    if (chosen.has(block.run) && printsGroups(block)) facts.set(block.address, known(null))
   }
+  for (const [at, group] of numbers) facts.set(at, known(group))
   return { facts, rest: unknown('the text does not tell the group of this function') }
 }
 

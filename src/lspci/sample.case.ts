@@ -5,7 +5,7 @@ const STATUS = `\tControl: I/O+ Mem+ BusMaster+ SpecCycle- MemWINV- VGASnoop- Pa
 \tStatus: Cap+ 66MHz- UDF- FastB2B- ParErr- DEVSEL=fast >TAbort- <TAbort- <MAbort- >SERR- <PERR- INTx-`
 
 /** A host bridge, a root port with ACS, a NIC with two functions behind it, one with SR-IOV, and an LPC bridge. */
-export const VERBOSE = `00:00.0 Host bridge [0600]: Intel Corporation Device [8086:8a12] (rev 03)
+export const VERBOSE: string = `00:00.0 Host bridge [0600]: Intel Corporation Device [8086:8a12] (rev 03)
 \tSubsystem: Dell Device [1028:08b0]
 \tControl: I/O- Mem+ BusMaster+ SpecCycle- MemWINV- VGASnoop- ParErr- Stepping- SERR- FastB2B- DisINTx-
 \tStatus: Cap- 66MHz- UDF- FastB2B- ParErr- DEVSEL=fast >TAbort- <TAbort- <MAbort- >SERR- <PERR- INTx-

@@ -122,6 +122,16 @@ describe('groups that lspci prints', () => {
     ])
   })
 
+  it('are put together from runs that agree', () => {
+    const one = (at: string, group: string): string =>
+      `${at} USB controller: X\n\tFlags: fast, IOMMU group ${group}\n\n`
+    const text = one('02:00.0', '7') + one('01:00.0', '6') + one('01:00.0', '6')
+    expect(parseLspci(text, { label: 'test' }).functions.map((fn) => fn.group)).toEqual([
+      known('6'),
+      known('7'),
+    ])
+  })
+
   it('are read from the headings of group listings', () => {
     const text = 'IOMMU Group 2:\n\t00:01.0 PCI bridge [0604]: X [8086:1901]\n\t01:00.0 VGA: Y\n'
     const host = parseLspci(text, { label: 'test' })

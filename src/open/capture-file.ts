@@ -8,6 +8,7 @@ import { gunzipSync, gzipSync } from 'node:zlib'
 import { IsogroupError } from '../base/errors.ts'
 import { emptyRecording, type Recording } from '../kernel/recording.ts'
 import { CAPTURE_VERSION, type CaptureDocument } from '../linux/capture.ts'
+import { PCI_DEVICES } from '../linux/functions.ts'
 
 const FILE_BYTES_MAX = 256 * 1024 * 1024
 const JSON_BYTES_MAX = 512 * 1024 * 1024
@@ -98,6 +99,9 @@ function checkRecording(json: unknown, path: string): Recording {
       : null,
   )
   copy(parts, 'bytes', path, recording.bytes, recordedBytes)
+  if (!Array.isArray(recording.list[PCI_DEVICES])) {
+    throw bad(`${path}: recording.list has no "${PCI_DEVICES}", so it holds no devices`)
+  }
   const exists = object(parts['exists'], path, 'recording.exists')
   for (const [name, value] of Object.entries(exists)) {
     if (typeof value !== 'boolean')

@@ -16,9 +16,10 @@ import type { Invocation } from '../invocation.ts'
 import { predictionJson } from '../json/prediction-json.ts'
 import { printJson } from '../print-json.ts'
 import { type Screen, hanging } from '../screen.ts'
+import { counted } from '../text/count-text.ts'
 import { type DeviceLayout, deviceLayout, deviceLine } from '../text/device-text.ts'
 import { findingLines } from '../text/finding-text.ts'
-import { joinLines } from '../text/join-text.ts'
+import { byReason, reasonLines } from '../text/join-text.ts'
 
 export async function run(invocation: Invocation): Promise<void> {
   const host = await invocation.open(invocation.source)
@@ -59,7 +60,7 @@ function groupLines(
   return [
     `${screen.paint('bold', title)}${actual === '' ? '' : screen.paint('dim', `  ${actual}`)}`,
     ...deviceLines(group.devices, functions, layout),
-    ...group.because.flatMap((join) => joinLines(join, screen, '    ')),
+    ...byReason(group.because).flatMap((shared) => reasonLines(shared, screen, '    ')),
   ]
 }
 
@@ -81,7 +82,7 @@ function actualText(devices: readonly string[], functions: Functions): string {
     const group = functions.get(device)?.group
     if (group?.known === true) groups.add(group.value ?? 'none')
   }
-  if (groups.size === 0) return ''
+  if (groups.size === 0 || (groups.size === 1 && groups.has('none'))) return ''
   return `host: group ${[...groups].join(', ')}`
 }
 
@@ -134,7 +135,7 @@ function summary(
   const rules = kernelKnown
     ? `the rules of kernel ${prediction.kernel}`
     : `the rules of kernel ${prediction.kernel} (the host does not tell its own: --kernel VERSION)`
-  const first = `${String(prediction.groups.length)} groups by ${rules}`
+  const first = `${counted(prediction.groups.length, 'group')} by ${rules}`
   return [first, comparison(differences, snapshot)]
 }
 
@@ -143,5 +144,5 @@ function comparison(differences: readonly GroupDifference[], snapshot: HostSnaps
   const count = snapshot.groups.value.length
   if (count === 0) return 'not compared: the host has no groups; `isogroup doctor` says why'
   if (differences.length === 0) return `the ${String(count)} groups of the host are the same`
-  return `the ${String(count)} groups of the host differ in ${String(differences.length)} places`
+  return `the ${String(count)} groups of the host differ in ${counted(differences.length, 'place')}`
 }

@@ -1,6 +1,6 @@
 /** `show --json` */
 import * as v from 'valibot'
-import { address, deviceMembers, result, unknownReasons } from './common.ts'
+import { address, deviceMembers, result, unknownReasons } from './shared-shapes.ts'
 import { groupMembers } from './group-list.ts'
 
 const id = v.pipe(v.string(), v.regex(/^[0-9a-f]{4}$/))

@@ -1,6 +1,6 @@
 /** `explain --json` */
 import * as v from 'valibot'
-import { address, finding, groupId, join, result } from './common.ts'
+import { address, finding, groupId, join, result } from './shared-shapes.ts'
 
 export const explanation = result('Explanation', {
   host: v.string(),

@@ -1,6 +1,6 @@
 /** `ls --json` */
 import * as v from 'valibot'
-import { device, deviceMembers, groupId, otherDevice, result, unknownReasons, verdict } from './common.ts'
+import { device, deviceMembers, groupId, otherDevice, result, unknownReasons, verdict } from './shared-shapes.ts'
 
 const guarantee = v.strictObject({
   verdict,

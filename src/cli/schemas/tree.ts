@@ -1,7 +1,7 @@
 /** `tree --json` */
 import * as v from 'valibot'
 import type { TreeDeviceJson } from '../json/tree-json.ts'
-import { address, deviceMembers, groupId, result } from './common.ts'
+import { address, deviceMembers, groupId, result } from './shared-shapes.ts'
 
 const treeDevice: v.GenericSchema<TreeDeviceJson> = v.strictObject({
   ...deviceMembers,

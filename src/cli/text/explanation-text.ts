@@ -2,9 +2,10 @@
 import type { Explanation } from '../../isolation/explain/explanation.ts'
 import type { PciFunction } from '../../isolation/host.ts'
 import { type Screen, hanging } from '../screen.ts'
+import { counted } from './count-text.ts'
 import { type DeviceLayout, deviceLine } from './device-text.ts'
 import { findingLines } from './finding-text.ts'
-import { joinLines } from './join-text.ts'
+import { byReason, reasonLines } from './join-text.ts'
 
 export function explanationLines(
   explanation: Explanation,
@@ -33,8 +34,7 @@ function answer({ subjects, together, members, groupId }: Explanation): string {
   const group = groupId === null ? '' : ` (group ${groupId})`
   if (b !== undefined) return `${a} and ${b} are ${together ? `together${group}` : 'apart'}`
   if (!together) return `${a} is alone in its group${group}`
-  const others = members.length - 1
-  return `${a} shares its group with ${String(others)} other device${others === 1 ? '' : 's'}${group}`
+  return `${a} shares its group with ${counted(members.length - 1, 'other device')}${group}`
 }
 
 function whyLines(explanation: Explanation, screen: Screen): readonly string[] {
@@ -48,9 +48,9 @@ function whyLines(explanation: Explanation, screen: Screen): readonly string[] {
     ])
   }
   if (!together) return []
-  return chain.flatMap((join) => [
-    `  ${join.device} with ${join.joins}`,
-    ...joinLines(join, screen, '    '),
+  return byReason(chain).flatMap((shared) => [
+    ...shared.joins.map(({ device, joins }) => `  ${device} with ${joins}`),
+    ...reasonLines(shared, screen, '    '),
   ])
 }
 

@@ -7,7 +7,7 @@ import { isIommuFunction } from '../groups/predict.ts'
 import type { Rules } from '../groups/rules.ts'
 import type { HostSnapshot } from '../host.ts'
 import type { Node, Topology } from '../topology/topology.ts'
-import type { AssessedMembers } from './membership.ts'
+import type { AssessedMembers, Membership } from './membership.ts'
 import {
   assessmentContext,
   noGroupStrength,
@@ -42,20 +42,28 @@ export interface UngroupedFunction {
 /** Never throws; cost is linear in the number of functions. */
 export function assess(snapshot: HostSnapshot, topology: Topology, rules: Rules): Assessment {
   const context = assessmentContext(snapshot, topology, rules)
-  const { membership } = context
-  const ungrouped: UngroupedFunction[] = []
-  for (const node of topology.nodes.values()) {
-    if (membership.groupOf(node) === null) ungrouped.push(withoutGroup(node, snapshot))
-  }
   return {
-    groups: membership.groups.map((members) => ({
+    groups: context.membership.groups.map((members) => ({
       id: members.group.id,
       ...members,
       strength: strengthOf(members, context),
       viability: viabilityOf(members, context),
     })),
-    ungrouped,
+    ungrouped: ungroupedFunctions(snapshot, topology, context.membership),
   }
+}
+
+/** Every function that no group lists, with the reason. */
+export function ungroupedFunctions(
+  snapshot: HostSnapshot,
+  topology: Topology,
+  membership: Membership,
+): readonly UngroupedFunction[] {
+  const ungrouped: UngroupedFunction[] = []
+  for (const node of topology.nodes.values()) {
+    if (membership.groupOf(node) === null) ungrouped.push(withoutGroup(node, snapshot))
+  }
+  return ungrouped
 }
 
 function withoutGroup(node: Node, snapshot: HostSnapshot): UngroupedFunction {

@@ -17,6 +17,7 @@ import type { AcsTable, AcsVerdict } from '../groups/acs.ts'
 import { portType } from '../groups/port-type.ts'
 import { isIommuFunction } from '../groups/predict.ts'
 import type { Bus, Node } from '../topology/topology.ts'
+import { bridgeKind } from './bridge.ts'
 import { type Guarantee, no, undecided, weaker, yes } from './guarantee.ts'
 import type { AssessedMembers, Membership } from './membership.ts'
 
@@ -116,18 +117,8 @@ function leaksAt(node: Node, acs: AcsTable, slots: SlotTable): readonly Leak[] {
 }
 
 function isBridge(node: Node): boolean {
-  const { headerType, pcie } = node.fn.config
-  if (headerType.known) return headerType.value !== 0
-  return pcie.known && pcie.value !== null && DOWNWARD.has(pcie.value.type)
+  return bridgeKind(node) === 'bridge'
 }
-
-const DOWNWARD: ReadonlySet<number> = new Set([
-  PCIE_TYPE.rootPort,
-  PCIE_TYPE.upstreamPort,
-  PCIE_TYPE.downstreamPort,
-  PCIE_TYPE.pcieToPciBridge,
-  PCIE_TYPE.pciToPcieBridge,
-])
 
 /** Types that always have a port above them; on a root bus of a listing something is missing. */
 const BEHIND_A_PORT: ReadonlySet<number> = new Set([

@@ -10,6 +10,7 @@
  */
 import type { Fact } from '../../base/fact.ts'
 import type { Node, Topology } from '../topology/topology.ts'
+import { bridgeKind } from './bridge.ts'
 import { type Guarantee, no, undecided, weaker, yes } from './guarantee.ts'
 import type { AssessedMembers, Membership } from './membership.ts'
 
@@ -63,7 +64,8 @@ export function readResets(membership: Membership, topology: Topology): Resets {
   return ({ group, members, others, unlisted }) => {
     let result: Guarantee | null = null
     for (const node of members) {
-      if (isBridge(node)) continue
+      // VFIO refuses bridges (vfio_pci_core.c checks the header type), so no user ever resets one.
+      if (bridgeKind(node) === 'bridge') continue
       const own = ofFunction(node, group.id)
       result = result === null ? own : weaker(result, own)
       if (result.verdict === 'no') return result
@@ -80,17 +82,6 @@ export function readResets(membership: Membership, topology: Topology): Resets {
     return result ?? NOTHING_TO_RESET
   }
 }
-
-/** VFIO refuses bridges, so nobody resets them for a user (vfio_pci_core.c, header type check). */
-function isBridge(node: Node): boolean {
-  const { headerType } = node.fn.config
-  if (headerType.known) return headerType.value !== 0
-  const { classCode } = node.fn
-  return classCode.known && BRIDGE_CLASSES.has(classCode.value >>> 8)
-}
-
-/** PCI-to-PCI, CardBus and semi-transparent bridges: the classes with a header type of their own. */
-const BRIDGE_CLASSES: ReadonlySet<number> = new Set([0x0604, 0x0607, 0x0609])
 
 function byMethods(node: Node): Guarantee {
   const methods = node.fn.resetMethods

@@ -10,6 +10,7 @@ import { atLeast } from '../../base/kernel-version.ts'
 import type { Fact } from '../../base/fact.ts'
 import type { Rules } from '../groups/rules.ts'
 import type { Node } from '../topology/topology.ts'
+import { bridgeKind } from './bridge.ts'
 import { driverRole } from './driver-roles.ts'
 import type { AssessedMembers } from './membership.ts'
 
@@ -127,9 +128,9 @@ function judgeMember(member: Member, rule: ViabilityRule, findings: Findings): v
   if (role === 'user') findings.hasUserDriver = true
   if (role === 'user' || role === 'harmless') return
   if (rule === 'before-5.19' && node !== null) {
-    const bridge = isBridge(node)
-    if (bridge === true) return
-    if (bridge === null) {
+    const kind = bridgeKind(node)
+    if (kind === 'bridge') return
+    if (kind === 'unknown') {
       findings.unknowns.push({ device: name, why: 'header type unknown: it may be a bridge' })
       return
     }
@@ -147,12 +148,6 @@ function judgeMember(member: Member, rule: ViabilityRule, findings: Findings): v
 const REASON: Readonly<Record<ViabilityRule, string>> = {
   'since-5.19': 'a kernel driver, which holds the group for the kernel while it is bound',
   'before-5.19': 'neither a VFIO driver nor one that VFIO tolerates in a group',
-}
-
-/** Any header type but 0: what VFIO before 5.19 let pass with any driver; null when unknown. */
-function isBridge(node: Node): boolean | null {
-  const { headerType } = node.fn.config
-  return headerType.known ? headerType.value !== 0 : null
 }
 
 function ownerOf({ blockers, unknowns, hasUserDriver }: Findings): Viability['owner'] {

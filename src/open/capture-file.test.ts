@@ -1,0 +1,165 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { gunzipSync, gzipSync } from 'node:zlib'
+import fc from 'fast-check'
+import { afterAll, describe, expect, it } from 'vitest'
+import { IsogroupError } from '../base/errors.ts'
+import type { Host } from '../isolation/host.ts'
+import { nativeKernel } from '../kernel/native/native-kernel.ts'
+import { captureHost, maskCommandLine } from '../linux/capture.ts'
+import { linuxHost } from '../linux/linux-host.ts'
+import { sampleTree, writeTree } from '../linux/tree.case.ts'
+import { writeCapture } from './capture-file.ts'
+import { openHost } from './open-host.ts'
+
+const dir = mkdtempSync(join(tmpdir(), 'isogroup-capture-'))
+const root = writeTree(sampleTree())
+const file = join(dir, 'sample.isocap')
+writeCapture(file, captureHost(nativeKernel(root), 'a tree', false), false)
+afterAll(() => {
+  rmSync(dir, { recursive: true })
+  rmSync(root, { recursive: true })
+})
+
+function everything(host: Host): unknown {
+  const snapshot = host.snapshot()
+  const addresses = snapshot.functions.map((fn) => fn.address)
+  return JSON.parse(
+    JSON.stringify([snapshot, host.details(addresses), host.readiness()]),
+  ) as unknown
+}
+
+describe('captureHost() and openHost("file:...")', () => {
+  it('replays everything as on the host, with identifiers when asked for', async () => {
+    const whole = join(dir, 'whole.isocap')
+    writeCapture(whole, captureHost(nativeKernel(root), 'a tree', true), false)
+    const replayed = everything(await openHost(`file:${whole}`))
+    expect(replayed).toEqual(everything(linuxHost(nativeKernel(root), 'a tree')))
+    expect(JSON.stringify(replayed)).not.toContain('not part of the capture')
+  })
+
+  it('replays the same without identifiers but for what was left out', async () => {
+    const mask = (value: unknown): string =>
+      JSON.stringify(value)
+        .replaceAll('enxa0369f123456', 'enx000000000001')
+        .replace(/BOOT_IMAGE=[^"]*/, '')
+        .replaceAll('563412ffff9f36a0', '0000000000000000')
+    const replayed = everything(await openHost(`file:${file}`))
+    expect(mask(replayed)).toBe(mask(everything(linuxHost(nativeKernel(root), 'a tree'))))
+  })
+
+  it("leaves out serial numbers, addresses, host name and names of other machines' devices", () => {
+    const text = gunzipSync(readFileSync(file)).toString()
+    for (const secret of [
+      '563412ffff9f36a0',
+      'a0369f',
+      'secrethost',
+      '1234-5678',
+      '10.0.0.1',
+      'Not in this host',
+    ]) {
+      expect(text).not.toContain(secret)
+    }
+    expect(text).toContain('intel_iommu=on')
+    expect(text).toContain('I350')
+  })
+
+  it('refuses to overwrite unless told to', () => {
+    const document = captureHost(nativeKernel(root), 'a tree', false)
+    expect(() => {
+      writeCapture(file, document, false)
+    }).toThrow(/EEXIST/)
+    writeCapture(file, document, true)
+  })
+
+  it('the command line keeps what matters to isolation', () => {
+    const kept =
+      'intel_iommu=on iommu=pt pcie_acs_override=downstream vfio-pci.ids=10de:1b80 pci=noaer'
+    expect(maskCommandLine(`root=/dev/sda1 ${kept} rd.luks.uuid=luks-1`)).toBe(
+      `root=*** ${kept} rd.luks.uuid=***`,
+    )
+  })
+})
+
+describe('openHost() refuses bad captures', () => {
+  async function codeOf(bytes: Uint8Array | string): Promise<string> {
+    const path = join(dir, 'bad')
+    writeFileSync(path, bytes)
+    try {
+      everything(await openHost(`file:${path}`))
+      return 'opened'
+    } catch (cause) {
+      if (cause instanceof IsogroupError) return cause.code
+      throw cause
+    }
+  }
+
+  it('of a newer version, cut off, of another kind, and bombs', async () => {
+    const good = readFileSync(file)
+    expect(await codeOf('{"format":"isogroup-capture","version":2}')).toBe('newer-version')
+    expect(await codeOf(good.subarray(0, good.length - 10))).toBe('bad-capture')
+    expect(await codeOf('hello')).toBe('bad-capture')
+    expect(await codeOf('{}')).toBe('bad-capture')
+    expect(await codeOf('null')).toBe('bad-capture')
+    expect(await codeOf('')).toBe('bad-capture')
+    const capture = '{"format":"isogroup-capture","version":1,"source":"x","recording":'
+    expect(await codeOf(`${capture}{"text":7}}`)).toBe('bad-capture')
+    expect(
+      await codeOf(`${capture}{"text":{},"link":{},"list":{"/":[1]},"bytes":{},"exists":{}}}`),
+    ).toBe('bad-capture')
+    const huge = `{"text":{},"link":{},"list":{},"bytes":{"/x":{"hex":"","size":99999999}},"exists":{}}}`
+    expect(await codeOf(capture + huge)).toBe('bad-capture')
+  })
+
+  it('any damage to a good one gives an error of ours or a working host', async () => {
+    const json = gunzipSync(readFileSync(file)).toString()
+    const damage = fc.record({
+      at: fc.nat(json.length - 1),
+      length: fc.nat(40),
+      insert: fc.string({ maxLength: 12 }),
+      zip: fc.boolean(),
+    })
+    await fc.assert(
+      fc.asyncProperty(damage, async ({ at, length, insert, zip }) => {
+        const text = json.slice(0, at) + insert + json.slice(at + length)
+        expect(await codeOf(zip ? gzipSync(text) : text)).toMatch(
+          /^(?:opened|bad-capture|newer-version)$/,
+        )
+      }),
+      { numRuns: Number(process.env['ISOGROUP_RUNS'] ?? 400) },
+    )
+  })
+
+  it('any bytes give an error of ours', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.uint8Array({ maxLength: 200 }), fc.boolean(), async (bytes, zip) => {
+        expect(await codeOf(zip ? gzipSync(bytes) : bytes)).toBe('bad-capture')
+      }),
+      { numRuns: Number(process.env['ISOGROUP_RUNS'] ?? 300) },
+    )
+  })
+})
+
+describe('openHost()', () => {
+  it.each([
+    ['nothing', 'usage'],
+    ['file:', 'usage'],
+    ['file:/does/not/exist', 'io'],
+    ['lspci:/does/not/exist', 'io'],
+    ['linux:/does/not/exist', 'no-source'],
+    ['model:no-such-machine', 'no-source'],
+  ])('%s is refused with %s', async (source, code) => {
+    await expect(openHost(source)).rejects.toMatchObject({ code })
+  })
+
+  it('opens a tree, a built-in machine and a text', async () => {
+    expect((await openHost(`linux:${root}`)).snapshot().functions).toHaveLength(6)
+    expect((await openHost('model:lambda-wrx80-4090')).snapshot().functions.length).toBeGreaterThan(
+      80,
+    )
+    const path = join(dir, 'text')
+    writeFileSync(path, '00:00.0 Host bridge [0600]: Intel Corporation Device [8086:8a12]\n')
+    expect((await openHost(`lspci:${path}`)).snapshot().functions).toHaveLength(1)
+  })
+})
