@@ -33,6 +33,11 @@ export interface AcsQuirk {
   /** First mainline version that has the entry; null = older than every kernel of interest (4.19). */
   readonly since: readonly [number, number] | null
   readonly who: string
+  /**
+   * Classes that the named devices have: base class (0x02) or base and sub-class (0x0604). Only for
+   * deciding whether a function of unknown id could be meant; null = any.
+   */
+  readonly classes: readonly number[] | null
 }
 
 const ROOT_PORT = [4]
@@ -49,9 +54,23 @@ function quirk(
   vendor: number,
   devices: AcsQuirk['devices'],
   grant: AcsGrant,
-  limits: { types?: readonly number[]; since?: readonly [number, number] } = {},
+  limits: {
+    types?: readonly number[]
+    since?: readonly [number, number]
+    classes?: readonly number[]
+  } = {},
 ): AcsQuirk {
-  return { who, vendor, devices, grant, types: limits.types ?? null, since: limits.since ?? null }
+  const { types = null, since = null, classes = null } = limits
+  // "NIC" in a row's name is its class: one place to say it.
+  return {
+    who,
+    vendor,
+    devices,
+    grant,
+    types,
+    since,
+    classes: who.endsWith('NIC') ? [0x02] : classes,
+  }
 }
 
 /** Root ports without ACS whose peer decode the kernel switches off (list A: Ibex Peak to Wellsburg). */
@@ -78,8 +97,8 @@ const INTEL_SPT_PORTS = [
 
 // biome-ignore format: a table
 export const ACS_QUIRKS: readonly AcsQuirk[] = [
-  quirk('AMD/ATI southbridge', 0x1002, [0x4385, 0x439c, 0x4383, 0x439d, 0x4384, 0x4399], 'amd-southbridge'),
-  quirk('AMD southbridge', 0x1022, [0x780f, 0x7809], 'amd-southbridge'),
+  quirk('AMD/ATI southbridge', 0x1002, [0x4385, 0x439c, 0x4383, 0x439d, 0x4384, 0x4399], 'amd-southbridge', { classes: [0x0101, 0x0403, 0x0601, 0x0604, 0x0c03, 0x0c05] }),
+  quirk('AMD southbridge', 0x1022, [0x780f, 0x7809], 'amd-southbridge', { classes: [0x0604, 0x0c03] }),
   quirk('Solarflare NIC', 0x1924, [0x0903, 0x0923, 0x0a03], 'endpoint'),
   quirk('Intel 82598 NIC', 0x8086, [0x10c6, 0x10db, 0x10dd, 0x10e1, 0x10f1], 'endpoint'),
   quirk('Intel 82599/X520 NIC', 0x8086, [[0x10f7, 0x10fc], 0x1507, 0x1514, 0x151c, 0x1529, 0x152a, 0x154d, 0x154f, 0x1551, 0x1558], 'endpoint'),
@@ -153,6 +172,13 @@ const LONG_TERM: readonly (readonly [number, number])[] = [
 export function hasEntry(entry: AcsQuirk, kernel: KernelVersion): boolean {
   if (entry.since === null || atLeast(kernel, entry.since[0], entry.since[1])) return true
   return LONG_TERM.some(([major, minor]) => major === kernel.major && minor === kernel.minor)
+}
+
+/** Whether a function of this vendor, type and class could be what the entry names. */
+export function couldBeNamed(entry: AcsQuirk, type: number | null, classCode: number): boolean {
+  if (entry.types !== null && (type === null || !entry.types.includes(type))) return false
+  const { classes } = entry
+  return classes === null || classes.includes(classCode >> 8) || classes.includes(classCode >> 16)
 }
 
 export function quirkNames(entry: AcsQuirk, device: number): boolean {

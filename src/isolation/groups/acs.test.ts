@@ -161,3 +161,24 @@ describe('acsTable()', () => {
     expect(table.failing(port)?.node.address).toBe('0000:00:01.0')
   })
 })
+
+describe('acsIsolates() without a device id', () => {
+  function unnamed(classCode: number, type: number | null): string {
+    const at = '0000:00:1f.3'
+    const snapshot = describeSnapshot({
+      functions: [{ at, type, classCode, multifunction: true, ids: '8086:0000' }],
+    })
+    const functions = snapshot.functions.map((fn) => ({
+      ...fn,
+      device: { known: false as const, why: 'not printed' },
+    }))
+    const node = buildTopology({ ...snapshot, functions }).nodes.get(at)
+    return node === undefined ? '' : acsIsolates(node, rulesFor(snapshot, null)).verdict
+  }
+
+  it('is undecided where the quirk table could name the function, else decided', () => {
+    expect(unnamed(0x040300, null)).toBe('no')
+    expect(unnamed(0x020000, 0)).toBe('unknown')
+    expect(unnamed(0x060400, 4)).toBe('unknown')
+  })
+})

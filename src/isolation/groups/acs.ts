@@ -10,7 +10,7 @@ import { hex } from '../../pci/address.ts'
 import { ACS, ACS_REQUIRED, type AcsBits, PCIE_TYPE } from '../../pci/config-facts.ts'
 import type { Node } from '../topology/topology.ts'
 import { applyAcsArguments } from './acs-arguments.ts'
-import { type AcsQuirk, acsQuirksOf, hasEntry, quirkNames } from './acs-quirks.ts'
+import { type AcsQuirk, acsQuirksOf, couldBeNamed, hasEntry, quirkNames } from './acs-quirks.ts'
 import { isMultifunction, portType } from './port-type.ts'
 import type { Rules } from './rules.ts'
 
@@ -41,13 +41,23 @@ export function acsIsolates(node: Node, rules: Rules): AcsVerdict {
   const byQuirk = quirkVerdict(node, type, rules)
   if (byQuirk !== null) return byQuirk
   const standard = standardVerdict(node, type, rules)
-  const { vendor, device } = node.fn
-  // Without its ids nobody can say that the function is not in the quirk table.
-  if (standard.verdict === 'no' && !(vendor.known && device.known)) {
-    const fact = vendor.known ? device : vendor
-    return undecided(standard.reason, 'vendor and device id', fact.known ? '' : fact.why)
-  }
+  // Without its id nobody can say that the function is not in the quirk table.
+  const missing = standard.verdict === 'no' ? missingId(node, type, rules) : null
+  if (missing !== null) return undecided(standard.reason, 'vendor and device id', missing)
   return standard
+}
+
+/** Why the id is unknown, where knowing it could matter; null where no entry could name the function. */
+function missingId(node: Node, type: Fact<number | null>, rules: Rules): string | null {
+  const { vendor, device, classCode } = node.fn
+  if (!vendor.known) return vendor.why
+  if (device.known) return null
+  const named = acsQuirksOf(vendor.value).some(
+    (entry) =>
+      hasEntry(entry, rules.kernel) &&
+      (!type.known || !classCode.known || couldBeNamed(entry, type.value, classCode.value)),
+  )
+  return named ? device.why : null
 }
 
 /** Memoized verdicts and paths over one topology; walks are linear in the number of bridges. */
