@@ -81,6 +81,8 @@ export class QmpClient {
         this.#events.delete(waiting)
         reject(new Error(`no such QEMU event within ${deadlineMs} ms`))
       }, deadlineMs)
+      // The socket keeps the process alive; a wait that nobody needs any more must not.
+      timer.unref()
       const waiting: EventWaiting = {
         matches,
         resolve: (event) => {

@@ -30,10 +30,25 @@ const COMMON_INPUTS = ['package.json', 'package-lock.json', 'tools/build.mjs']
 
 const SHEBANG = '#!/usr/bin/env node\n'
 
-/** Some dependencies are CommonJS and call require() for Node's own modules, which ESM lacks. */
-const REQUIRE_SHIM =
-  "import { createRequire as createRequireOfNode } from 'node:module';\n" +
-  'const require = createRequireOfNode(import.meta.url);\n'
+/** commander is CommonJS and calls require() for Node's own modules, which ESM lacks. */
+const REQUIRE_SHIM = 'const require = process.getBuiltinModule;\n'
+
+/**
+ * commander starts subcommands that are programs of their own with node:child_process, which we never
+ * do: loading it, with all of node:net, would cost each start of the program several milliseconds.
+ */
+const WITHOUT_CHILD_PROCESS = {
+  name: 'commander-without-child-process',
+  setup(build) {
+    build.onLoad({ filter: /\/commander\/lib\/command\.js$/ }, ({ path }) => {
+      const text = readFileSync(path, 'utf8')
+      const line = "const childProcess = require('node:child_process');"
+      if (!text.includes(line))
+        throw new ToolError(`commander has changed: no "${line}" in ${path}`)
+      return { contents: text.replace(line, ''), loader: 'js' }
+    })
+  },
+}
 
 /** Builds the program unless it is up to date. */
 export async function buildCli() {
@@ -66,6 +81,7 @@ async function bundleProgram() {
     target: 'node20.19',
     chunkNames: 'chunk-[hash]',
     legalComments: 'none',
+    plugins: [WITHOUT_CHILD_PROCESS],
     logLevel: 'silent',
     write: false,
   }).catch((failure) => {

@@ -37,9 +37,17 @@ export interface Failure {
   readonly trace: string | null
 }
 
+/** A file that failed is no mere I/O error when the system says: not you, or not over this one. */
+const CODE_OF_ERRNO: Readonly<Record<string, ErrorCode>> = {
+  EACCES: 'permission',
+  EPERM: 'permission',
+  EEXIST: 'refused',
+}
+
 export function failureOf(error: unknown): Failure {
   if (error instanceof IsogroupError) {
-    const { code, message, hint } = error
+    const { message, hint } = error
+    const code = error.code === 'io' ? (CODE_OF_ERRNO[errnoOf(error.cause)] ?? 'io') : error.code
     return { code, message, hint, exit: EXIT_OF[code], trace: null }
   }
   const known = error instanceof Error
@@ -50,6 +58,11 @@ export function failureOf(error: unknown): Failure {
     exit: EXIT.internal,
     trace: known ? (error.stack ?? null) : null,
   }
+}
+
+function errnoOf(cause: unknown): string {
+  if (typeof cause !== 'object' || cause === null || !('code' in cause)) return ''
+  return typeof cause.code === 'string' ? cause.code : ''
 }
 
 /** What a failure looks like for people, on stderr. */

@@ -1,5 +1,6 @@
 /** Hosts and runs for tests of the command line: no process, no files. */
 import type { DeviceDetails, Host, HostReadiness, HostService, HostSnapshot } from '../isolation/host.ts'
+import type { CaptureRequest } from '../open/capture-source.ts'
 import { known, unknown } from '../base/fact.ts'
 import { runLine } from './run.ts'
 import { ClosedPipeError, type Stream } from './stream.ts'
@@ -51,6 +52,7 @@ export interface Outcome {
 }
 
 export interface RunOptions {
+  readonly capture?: (request: CaptureRequest) => Promise<void>
   readonly host?: Host
   readonly open?: (source: string) => Promise<Host>
   readonly env?: Readonly<Record<string, string>>
@@ -82,6 +84,7 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
       if (options.host === undefined) throw new Error(`the test gives no host for ${source}`)
       return Promise.resolve(options.host)
     },
+    capture: options.capture ?? (() => Promise.reject(new Error('the test captures nothing'))),
   })
   return { exit, stdout, stderr }
 }

@@ -1,6 +1,7 @@
 /** What every command is given: the global options, two screens, and the way to a host. */
 import type { KernelVersion } from '../base/kernel-version.ts'
 import type { Host } from '../isolation/host.ts'
+import type { CaptureRequest } from '../open/capture-source.ts'
 import type { Screen } from './screen.ts'
 
 export interface Invocation {
@@ -17,6 +18,8 @@ export interface Invocation {
   readonly err: Screen
   /** @throws IsogroupError when there is no such source or it cannot be read */
   open(source: string): Promise<Host>
+  /** Records a host into a file. @throws IsogroupError */
+  capture(request: CaptureRequest): Promise<void>
 }
 
 /** Values of a command's own options, by their long name. */

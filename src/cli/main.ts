@@ -3,7 +3,7 @@
  * The entry of the command line: binds runLine to this process.
  *
  * No signal handler: an interrupt ends the process at once, as the shell expects (130), even in the
- * middle of synchronous work; nothing that a command leaves behind is half-written.
+ * middle of synchronous work.
  */
 import { readFileSync } from 'node:fs'
 import { runLine } from './run.ts'
@@ -17,6 +17,10 @@ process.exitCode = await runLine(process.argv.slice(2), {
   open: async (source) => {
     const { openHost } = await import('../open/open-host.ts')
     return openHost(source)
+  },
+  capture: async (request) => {
+    const { captureSource } = await import('../open/capture-source.ts')
+    await captureSource(request)
   },
 })
 

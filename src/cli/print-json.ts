@@ -3,7 +3,7 @@ import type { Screen } from './screen.ts'
 
 export const API_VERSION = 'isogroup/v1'
 
-export function printJson<T extends object>(screen: Screen, kind: string, value: T): void {
+export function printJson(screen: Screen, kind: string, value: object): void {
   const object = { apiVersion: API_VERSION, kind, ...value }
   screen.print([JSON.stringify(object, null, screen.isTerminal ? 2 : undefined)])
 }

@@ -3,6 +3,7 @@
  * exit code. Everything outside comes in as a parameter, so tests run it without a process.
  */
 import type { Host } from '../isolation/host.ts'
+import type { CaptureRequest } from '../open/capture-source.ts'
 import { EXIT, type Failure, failureLines, failureOf } from './failure.ts'
 import type { Invocation } from './invocation.ts'
 import { type ParsedLine, parseLine } from './program.ts'
@@ -16,6 +17,8 @@ export interface Surroundings {
   version(): string
   /** @throws IsogroupError when there is no such source or it cannot be read */
   open(source: string): Promise<Host>
+  /** Records a host into a file. @throws IsogroupError */
+  capture(request: CaptureRequest): Promise<void>
 }
 
 /** @returns the exit code; never throws */
@@ -61,6 +64,7 @@ function invocationFor(line: ParsedLine, surroundings: Surroundings): Invocation
     out: screenOver(stdout, env, line.color),
     err: screenOver(stderr, env, line.color),
     open: (source) => surroundings.open(source),
+    capture: (request) => surroundings.capture(request),
   }
 }
 

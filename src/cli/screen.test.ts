@@ -61,7 +61,7 @@ describe('shortening', () => {
       fc.property(fc.string(), fc.nat(40), fc.boolean(), (text, width, unicode) => {
         expect(shorten(text, null, unicode)).toBe(text)
         const room = Math.max(width, 3)
-        expect([...shorten(text, room, unicode)].length).toBeLessThanOrEqual(room)
+        expect(Array.from(shorten(text, room, unicode)).length).toBeLessThanOrEqual(room)
       }),
     )
   })

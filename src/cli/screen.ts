@@ -80,7 +80,7 @@ function speaksUnicode(env: Readonly<Record<string, string | undefined>>): boole
 /** The text cut to `width` characters, its loss marked; as it is when it fits or `width` is null. */
 export function shorten(text: string, width: number | null, unicode: boolean): string {
   if (width === null || text.length <= width) return text
-  const characters = [...text]
+  const characters = Array.from(text)
   if (characters.length <= width) return text
   const mark = unicode ? '…' : '...'
   const kept = Math.max(0, width - mark.length)

@@ -12,7 +12,7 @@ import { compareAddresses, parseAddress } from '../pci/address.ts'
 import { decodeConfig } from '../pci/config-decode.ts'
 import { type ConfigFacts, unreadConfig } from '../pci/config-facts.ts'
 import type { DeviceNames } from '../pci/pci-ids.ts'
-import { type ListedFunction, type Placement, placeBuses } from './parents.ts'
+import type { ListedFunction, Placement } from './parents.ts'
 import { baseName, readBytes, readLink, readText } from './reading.ts'
 
 export const PCI_DEVICES = '/sys/bus/pci/devices'
@@ -20,26 +20,21 @@ export const PCI_DEVICES = '/sys/bus/pci/devices'
 /** An unprivileged read stops here: 64 bytes, 128 for a CardBus bridge (pci_read_config, pci-sysfs.c). */
 const UNPRIVILEGED_BYTES = 128
 
-export interface FunctionReader {
-  readonly functions: readonly PciFunction[]
-  readonly placement: Placement
-}
-
 export function readFunctions(
   kernel: KernelView,
+  listed: readonly ListedFunction[],
+  placement: Placement,
   groupOf: (address: string) => Fact<string | null>,
   names: () => DeviceNames,
-): FunctionReader {
-  const listed = listFunctions(kernel)
-  const placement = placeBuses(kernel, listed)
-  const functions = listed.map((fn) => {
+): readonly PciFunction[] {
+  return listed.map((fn) => {
     const parent = placement.parentOf(fn)
     return new LinuxFunction(kernel, fn.address, parent, groupOf(fn.address), names)
   })
-  return { functions, placement }
 }
 
-function listFunctions(kernel: KernelView): ListedFunction[] {
+/** @throws KernelError when there is no PCI bus */
+export function listFunctions(kernel: KernelView): ListedFunction[] {
   const listed: ListedFunction[] = []
   for (const address of kernel.list(PCI_DEVICES)) {
     const at = parseAddress(address)

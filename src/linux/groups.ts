@@ -1,12 +1,18 @@
 /**
- * The kernel's groups: /sys/kernel/iommu_groups/<id>/. Members come from the groups' own directories,
- * which also hold devices that are no PCI functions. Type, name and reserved regions on first use.
+ * The kernel's groups: /sys/kernel/iommu_groups/<id>/.
+ *
+ * Listing every group's directory is the dearest call there is on hosts with 10,000 groups. Each IOMMU
+ * unit lists the devices it covers, PCI functions or not, and each of these has a link to its group; only
+ * groups that remain without a member by then are listed themselves (groups without a unit: "noiommu").
+ * Type, name and reserved regions are read on first use.
  */
 import { type Fact, known, mapFact, unknown } from '../base/fact.ts'
 import type { HostGroup, OtherDevice, ReservedRegion } from '../isolation/host.ts'
 import type { KernelView } from '../kernel/kernel.ts'
 import { parseAddress } from '../pci/address.ts'
+import { PCI_DEVICES } from './functions.ts'
 import { baseName, readLink, readList, readText, required } from './reading.ts'
+import { UNITS } from './units.ts'
 
 export const GROUPS = '/sys/kernel/iommu_groups'
 
@@ -16,13 +22,27 @@ export interface GroupReader {
   groupOf(address: string): Fact<string | null>
 }
 
-export function readGroups(kernel: KernelView): GroupReader {
+/** @param functions addresses of all PCI functions */
+export function readGroups(kernel: KernelView, functions: readonly string[]): GroupReader {
   const ids = readList(kernel, GROUPS)
   if (!ids.known) return { groups: ids, otherDevices: [], groupOf: () => ids }
   const numbers = (ids.value ?? []).filter((id) => /^\d+$/.test(id))
-  const groups = numbers
-    .sort((a, b) => Number(a) - Number(b))
-    .map((id) => new LinuxGroup(kernel, id))
+  const membersById = new Map<string, string[]>(numbers.map((id) => [id, []]))
+  const covered = numbers.length === 0 ? [] : coveredDevices(kernel, functions)
+  for (const [name, id] of covered ?? []) membersById.get(id)?.push(name)
+  for (const [id, members] of membersById) {
+    if (covered === null || members.length === 0) membersById.set(id, listMembers(kernel, id))
+  }
+  return collect(kernel, membersById)
+}
+
+function collect(
+  kernel: KernelView,
+  membersById: ReadonlyMap<string, readonly string[]>,
+): GroupReader {
+  const groups = [...membersById]
+    .sort(([a], [b]) => Number(a) - Number(b))
+    .map(([id, members]) => new LinuxGroup(kernel, id, [...members].sort()))
   const groupByMember = new Map<string, string>()
   const otherDevices: OtherDevice[] = []
   for (const group of groups) {
@@ -36,6 +56,36 @@ export function readGroups(kernel: KernelView): GroupReader {
     otherDevices,
     groupOf: (address) => known(groupByMember.get(address) ?? null),
   }
+}
+
+function listMembers(kernel: KernelView, id: string): string[] {
+  const members = readList(kernel, `${GROUPS}/${id}/devices`)
+  return members.known ? [...(members.value ?? [])] : []
+}
+
+/**
+ * Name and group of every device that the units list; null when a unit does not list its devices, so
+ * that the groups themselves must be asked.
+ */
+function coveredDevices(
+  kernel: KernelView,
+  functions: readonly string[],
+): readonly (readonly [name: string, id: string])[] | null {
+  const units = readList(kernel, UNITS)
+  if (!units.known || units.value === null || units.value.length === 0) return null
+  const pci = new Set(functions)
+  const found: [string, string][] = []
+  for (const unit of units.value) {
+    const dir = `${UNITS}/${unit}/devices`
+    const names = readList(kernel, dir)
+    if (!names.known || names.value === null) return null
+    for (const name of names.value) {
+      const device = pci.has(name) ? `${PCI_DEVICES}/${name}` : `${dir}/${name}`
+      const link = readLink(kernel, `${device}/iommu_group`)
+      if (link.known && link.value !== null) found.push([name, baseName(link.value)])
+    }
+  }
+  return found
 }
 
 function otherDevice(kernel: KernelView, group: string, name: string): OtherDevice {
@@ -58,11 +108,10 @@ class LinuxGroup implements HostGroup {
   #name: Fact<string | null> | undefined
   #reserved: Fact<readonly ReservedRegion[]> | undefined
 
-  constructor(kernel: KernelView, id: string) {
+  constructor(kernel: KernelView, id: string, members: readonly string[]) {
     this.#kernel = kernel
     this.id = id
-    const members = readList(kernel, `${GROUPS}/${id}/devices`)
-    this.members = [...(members.known ? (members.value ?? []) : [])].sort()
+    this.members = members
   }
 
   get type(): Fact<string> {

@@ -74,6 +74,26 @@ describe('linuxHost() snapshot', () => {
     expect(snapshot.otherDevices.map((device) => device.name)).toEqual(['INTC1055:00'])
   })
 
+  it('finds the same members through the units that list their devices', () => {
+    const tree = sampleTree()
+    const links: Record<string, string> = { ...tree.links }
+    const members = Object.keys(links).filter((path) => path.includes('iommu_groups'))
+    for (const path of members) {
+      const [, id = '', name = ''] = /iommu_groups\/(\d+)\/devices\/(.+)$/.exec(path) ?? []
+      const link = links[`/sys/bus/pci/devices/${name}`]
+      const dir = link === undefined ? `/sys/devices/platform/${name}` : devicePath(link)
+      links[`/sys/class/iommu/dmar10/devices/${name}`] = `../../../../..${dir}`
+      links[`${dir}/iommu_group`] = `../../../kernel/iommu_groups/${id}`
+    }
+    const root = writeTree({ files: tree.files, links })
+    roots.push(root)
+    mkdirSync(`${root}/sys/class/iommu/dmar2/devices`, { recursive: true })
+    const through = linuxHost(nativeKernel(root), 'a test tree').snapshot()
+    expect(JSON.stringify(through.groups)).toBe(JSON.stringify(snapshot.groups))
+    expect(JSON.stringify(through.otherDevices)).toBe(JSON.stringify(snapshot.otherDevices))
+    expect(JSON.stringify(through.functions)).toBe(JSON.stringify(snapshot.functions))
+  })
+
   it("reads units, interrupts without the IOMMU's own, and VFIO", () => {
     expect(snapshot.units.known && snapshot.units.value.map((unit) => unit.name)).toEqual([
       'dmar2',
@@ -123,6 +143,10 @@ describe('linuxHost() snapshot', () => {
     })
   })
 })
+
+function devicePath(link: string): string {
+  return link.replace('../../../', '/sys/')
+}
 
 describe('linuxHost() with odd files', () => {
   const changed = (path: string, content: string | Uint8Array): Host => {

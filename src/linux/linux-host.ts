@@ -3,9 +3,10 @@ import type { Host, HostSnapshot } from '../isolation/host.ts'
 import type { KernelView } from '../kernel/kernel.ts'
 import { type DeviceNames, deviceNames, PCI_IDS_PATHS } from '../pci/pci-ids.ts'
 import { readDetails } from './details.ts'
-import { readFunctions } from './functions.ts'
+import { listFunctions, readFunctions } from './functions.ts'
 import { readGroups } from './groups.ts'
 import { readInterruptChips } from './interrupts.ts'
+import { placeBuses } from './parents.ts'
 import { readReadiness } from './readiness.ts'
 import { readText, required } from './reading.ts'
 import { readServices } from './services.ts'
@@ -52,13 +53,17 @@ export function pciIdsText(kernel: KernelView): string | null {
 }
 
 function readSnapshot(kernel: KernelView, source: string, names: () => DeviceNames): HostSnapshot {
-  const { groups, otherDevices, groupOf } = readGroups(kernel)
-  const { functions, placement } = readFunctions(kernel, groupOf, names)
+  const listed = listFunctions(kernel)
+  const placement = placeBuses(kernel, listed)
+  const { groups, otherDevices, groupOf } = readGroups(
+    kernel,
+    listed.map((fn) => fn.address),
+  )
   return {
     source,
     kernelRelease: required(readText(kernel, RELEASE), RELEASE),
     commandLine: required(readText(kernel, COMMAND_LINE), COMMAND_LINE),
-    functions,
+    functions: readFunctions(kernel, listed, placement, groupOf, names),
     hostedBuses: placement.hostedBuses,
     groups,
     otherDevices,

@@ -7,7 +7,7 @@ import type { IommuUnit } from '../isolation/host.ts'
 import type { KernelView } from '../kernel/kernel.ts'
 import { readList, readText } from './reading.ts'
 
-const UNITS = '/sys/class/iommu'
+export const UNITS = '/sys/class/iommu'
 const ATTRIBUTE_DIRS = [
   { kind: 'intel', dir: 'intel-iommu' },
   { kind: 'amd', dir: 'amd-iommu' },

@@ -75,7 +75,7 @@ export function count(field: Field, max: number): number {
 /** A text that the pattern matches; returns its groups. */
 export function matched(field: Field, pattern: RegExp, wanted: string): readonly string[] {
   const match = typeof field.value === 'string' ? pattern.exec(field.value) : null
-  return match === null ? reject(field, wanted) : match.slice(1).map((group) => group ?? '')
+  return match === null ? reject(field, wanted) : match.slice(1)
 }
 
 /** Lower-case hexadecimal with exactly so many digits. */

@@ -1,11 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { machineJson } from '../../tools/machine-json.ts'
 import { IsogroupError } from '../base/errors.ts'
 import { known, unknown } from '../base/fact.ts'
-import { parseLspci } from '../lspci/parse-lspci.ts'
-import { VERBOSE } from '../lspci/sample.case.ts'
 import { parseMachine } from './machine-file.ts'
 
 const SMALL = {
@@ -147,26 +144,6 @@ function paths(value: unknown, at: readonly (string | number)[] = []): (string |
     return [path, ...paths(inner, path)]
   })
 }
-
-describe('machineJson', () => {
-  it('writes what parseMachine reads back', () => {
-    const host = parseLspci(VERBOSE, { label: 'x' })
-    const groups = new Map(
-      host.functions.map((fn) => [fn.address, (fn.group.known && fn.group.value) || '0']),
-    )
-    const source = { name: 'n', category: 'c', kernel: '6.1', messageIds: [], note: '', groups }
-    const read = parseMachine(JSON.parse(machineJson(host, source)))
-    expect(read.snapshot.kernelRelease.known).toBe(false)
-    expect(read.snapshot.functions).toHaveLength(host.functions.length)
-    read.snapshot.functions.forEach((fn, i) => {
-      const { acs, ...config } = fn.config
-      expect(host.functions[i]).toMatchObject({ ...fn, config, resetMethods: { known: false } })
-      if (acs.known && acs.value !== null) {
-        expect(host.functions[i]?.config.acs).toMatchObject(known({ bits: acs.value.bits }))
-      } else expect(host.functions[i]?.config.acs).toEqual(acs)
-    })
-  })
-})
 
 describe('machines/', () => {
   const folder = new URL('../../machines/', import.meta.url)

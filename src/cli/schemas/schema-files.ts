@@ -1,16 +1,24 @@
 /** The published JSON Schemas (docs/reference/schemas), made from the shapes in this folder. */
 import { toJsonSchema } from '@valibot/to-json-schema'
 import type { GenericSchema } from 'valibot'
+import { capture } from './capture.ts'
+import { details } from './details.ts'
+import { doctorReport } from './doctor-report.ts'
 import { explanation } from './explanation.ts'
 import { failure } from './failure.ts'
+import { groupList } from './group-list.ts'
 import { prediction } from './prediction.ts'
 import { tree } from './tree.ts'
 
 /** Shape by `kind`; "Failure" is what a failed command prints. */
 export const SHAPES: Readonly<Record<string, GenericSchema>> = {
-  Prediction: prediction,
-  Explanation: explanation,
+  GroupList: groupList,
+  Details: details,
   Tree: tree,
+  Explanation: explanation,
+  Prediction: prediction,
+  DoctorReport: doctorReport,
+  Capture: capture,
   Failure: failure,
 }
 

@@ -2,6 +2,7 @@
 import { hex } from '../../pci/address.ts'
 import type { OtherDevice, PciFunction } from '../../isolation/host.ts'
 import { type Screen, shorten } from '../screen.ts'
+import { shortName } from './short-name.ts'
 
 /** How devices are printed in one listing. */
 export interface DeviceLayout {
@@ -64,7 +65,8 @@ export function labelText(fn: PciFunction, layout: DeviceLayout, used: number): 
     return `${code} ${screen.paint('dim', ids)}`
   }
   const room = screen.width === null ? null : Math.max(0, screen.width - used - ids.length - 1)
-  const name = shorten(nameText(fn), room, screen.unicode)
+  const full = nameText(fn)
+  const name = shorten(room === null ? full : shortName(full), room, screen.unicode)
   return name === '' ? screen.paint('dim', ids) : `${name} ${screen.paint('dim', ids)}`
 }
 

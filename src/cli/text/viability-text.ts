@@ -6,8 +6,14 @@ import { driverText } from './device-text.ts'
 
 /** In a few words, for a row of `ls`: "host: nvidia, snd_hda_intel". */
 export function stateText(group: AssessedGroup, screen: Screen): string {
-  const { viability } = group
-  return screen.paint(STATE_STYLE[viability.owner], stateWords(group))
+  if (isBridgesOnly(group)) return screen.paint('dim', 'bridges only')
+  return screen.paint(STATE_STYLE[group.viability.owner], stateWords(group))
+}
+
+/** Base class 06: nothing in the group that anybody would want to have. */
+function isBridgesOnly({ members, others, unlisted, viability }: AssessedGroup): boolean {
+  if (others.length + unlisted.length > 0 || viability.owner !== 'none') return false
+  return members.every(({ fn }) => fn.classCode.known && fn.classCode.value >> 16 === 0x06)
 }
 
 const STATE_STYLE: Readonly<Record<Viability['owner'], Style>> = {

@@ -101,19 +101,21 @@ function pathEvidence(node: Node): string {
 
 /** The leaks at one element of a path; most have none. */
 function leaksAt(node: Node, acs: AcsTable, slots: SlotTable): readonly Leak[] {
-  let leaks: Leak[] | null = null
-  const add = (leak: Leak | null): void => {
-    if (leak !== null) leaks = leaks === null ? [leak] : [...leaks, leak]
+  const bridge = isBridge(node) || node.children.length > 0
+  const alone = node.isVirtual || node.bus.nodes.length < 2
+  if (!bridge && alone && !cutAbove(node)) return NO_LEAKS
+  const leaks: Leak[] = []
+  if (cutAbove(node)) leaks.push(missingAbove(node))
+  if (bridge) {
+    const back = turnAround(node, acs)
+    if (back !== null) leaks.push(back)
+    if (node.parent !== null) leaks.push(...switchLeaks(node, node.parent, acs))
   }
-  add(missingAbove(node))
-  if (node.children.length > 0 || isBridge(node)) {
-    add(turnAround(node, acs))
-    if (node.parent !== null) for (const leak of switchLeaks(node, node.parent, acs)) add(leak)
+  for (const mate of alone ? [] : slots(node)) {
+    const leak = mate === node ? null : slotLeak(node, mate, acs)
+    if (leak !== null) leaks.push(leak)
   }
-  if (!node.isVirtual && node.bus.nodes.length > 1) {
-    for (const mate of slots(node)) if (mate !== node) add(slotLeak(node, mate, acs))
-  }
-  return leaks ?? NO_LEAKS
+  return leaks.length === 0 ? NO_LEAKS : leaks
 }
 
 function isBridge(node: Node): boolean {
@@ -133,11 +135,13 @@ const BEHIND_A_PORT: ReadonlySet<number> = new Set([
 const FIRST_HOSTED_DOMAIN = 0x10000
 
 /** The way to the root is not all listed, as in a text that shows some devices only. */
-function missingAbove(node: Node): Leak | null {
-  if (node.parent !== null || node.bus.host !== null) return null
-  const cut = node.fn.parent !== null
-  const hosted = node.at.domain >= FIRST_HOSTED_DOMAIN
-  if (!cut && !hosted && (node.at.bus === 0 || !looksCut(node))) return null
+function cutAbove(node: Node): boolean {
+  if (node.parent !== null || node.bus.host !== null) return false
+  if (node.fn.parent !== null || node.at.domain >= FIRST_HOSTED_DOMAIN) return true
+  return node.at.bus !== 0 && looksCut(node)
+}
+
+function missingAbove(node: Node): Leak {
   const finding = undecided(`${node.address}: what leads to its bus is not among the devices read`)
   return { finding, reach: 'anything', node }
 }
