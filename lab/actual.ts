@@ -22,7 +22,7 @@ done
 `
 
 /** Loads the drivers a machine with all its devices would have loaded by itself. */
-export const loadDriversScript = `
+export const loadDriversScript: string = `
 for alias in /sys/bus/pci/devices/*/modalias; do
   cat "$alias"
 done | sort -u | xargs modprobe -a 2>/dev/null
@@ -30,7 +30,7 @@ exit 0
 `
 
 /** Makes every virtual function that a device offers; the drivers must be loaded. */
-export const createVirtualFunctionsScript = `
+export const createVirtualFunctionsScript: string = `
 failed=0
 for total in /sys/bus/pci/devices/*/sriov_totalvfs; do
   [ -e "$total" ] || continue

@@ -8,6 +8,7 @@
  * Every wait has a deadline; when one passes, or the guest dies, the error carries the end of the
  * console log. The working directory of a boot is removed when the guest ends, unless it is kept.
  */
+import { rmSync } from 'node:fs'
 import { copyFile, appendFile, mkdtemp, rm } from 'node:fs/promises'
 import { createServer, type Server, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -54,11 +55,11 @@ export async function bootGuest(
   kernel: Kernel,
   options: BootOptions,
 ): Promise<Guest> {
-  const directory = await mkdtemp(join(tmpdir(), 'isogroup-lab-'))
-  const files = qemuFiles(directory)
+  const directory = await makeWorkDirectory(options.keep ?? false)
+  const files = qemuFiles(directory.path)
   const server = createServer()
   try {
-    const initrd = join(directory, 'initrd.cpio')
+    const initrd = join(directory.path, 'initrd.cpio')
     await copyFile(await baseArchive(kernel, options.cacheRoot), initrd)
     if (options.program !== undefined) {
       await appendFile(initrd, await programArchive(options.program))
@@ -66,42 +67,57 @@ export async function bootGuest(
     const connection = acceptOne(server, files.port)
     const started = performance.now()
     const qemu = startQemu(qemuArguments(machine, kernel, initrd, files))
-    const guest = new Guest(machine, directory, files, qemu, options.keep ?? false)
+    const guest = new Guest(machine, directory, files, qemu)
     await guest.connect(connection, options.bootDeadlineMs ?? bootDeadlineMsDefault, started)
     await rm(initrd)
     return guest
   } catch (error) {
-    if (options.keep !== true) await rm(directory, { recursive: true, force: true })
+    await directory.remove()
     throw error
   } finally {
     server.close()
   }
 }
 
+type WorkDirectory = {
+  readonly path: string
+  readonly remove: () => Promise<void>
+}
+
+/** A directory that goes when the guest goes, even when the lab is interrupted. */
+async function makeWorkDirectory(keep: boolean): Promise<WorkDirectory> {
+  const path = await mkdtemp(join(tmpdir(), 'isogroup-lab-'))
+  if (keep) return { path, remove: () => Promise.resolve() }
+  const removeNow = (): void => rmSync(path, { recursive: true, force: true })
+  process.once('exit', removeNow)
+  const remove = async (): Promise<void> => {
+    await rm(path, { recursive: true, force: true })
+    process.off('exit', removeNow)
+  }
+  return { path, remove }
+}
+
 export class Guest {
-  readonly directory: string
   bootMilliseconds = 0
   readonly #machine: Machine
   readonly #files: QemuFiles
   readonly #qemu: QemuProcess
-  readonly #keep: boolean
+  readonly #work: WorkDirectory
   readonly #reader = new ByteReader()
   #socket: Socket | undefined
   #control: QmpClient | undefined
   #stepNumber = 0
 
-  constructor(
-    machine: Machine,
-    directory: string,
-    files: QemuFiles,
-    qemu: QemuProcess,
-    keep: boolean,
-  ) {
+  constructor(machine: Machine, work: WorkDirectory, files: QemuFiles, qemu: QemuProcess) {
     this.#machine = machine
-    this.directory = directory
+    this.#work = work
     this.#files = files
     this.#qemu = qemu
-    this.#keep = keep
+  }
+
+  /** Where console log and sockets are while the guest lives; afterwards only when kept. */
+  get directory(): string {
+    return this.#work.path
   }
 
   /** Waits for the guest's first word. Called once, by bootGuest. */
@@ -184,7 +200,7 @@ export class Guest {
   async #cleanUp(): Promise<void> {
     this.#control?.close()
     this.#socket?.destroy()
-    if (!this.#keep) await rm(this.directory, { recursive: true, force: true })
+    await this.#work.remove()
   }
 
   async #before<T>(deadlineMs: number, what: string, result: Promise<T>): Promise<T> {

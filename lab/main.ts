@@ -23,6 +23,11 @@ async function main(): Promise<number> {
   return counts.failed === 0 ? 0 : 1
 }
 
+// Leaving through exit() lets the guests' exit handlers end QEMU and remove their files.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(signal, () => process.exit(130))
+}
+
 try {
   process.exitCode = await main()
 } catch (error) {

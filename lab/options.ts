@@ -16,7 +16,7 @@ export type LabOptions = {
   readonly keep: boolean
 }
 
-export const labUsage = `usage: npm run lab -- [options]
+export const labUsage: string = `usage: npm run lab -- [options]
   --required       a missing package or kernel is a failure, not a skip
   --only NAME      only cases whose name contains NAME
   --kernel SERIES  only this kernel (${kernelSeriesAll.join(' or ')})

@@ -53,7 +53,8 @@ export function randomTopology(seed: number, iommu: Iommu): Topology {
 function growExtraRootBus(grower: Grower): ExtraRootBus {
   const below: Slot[] = []
   for (let slot = 0; slot < grower.random.between(1, 3); slot += 1) {
-    below.push(growPortSlot(grower, slot))
+    // QEMU lets only bridges onto such a bus.
+    below.push(growPortSlot(grower, slot, 'ports only'))
   }
   return { slot: extraRootBusSlot, busNumber: extraRootBusNumber, below }
 }
@@ -61,19 +62,19 @@ function growExtraRootBus(grower: Grower): ExtraRootBus {
 /** One slot of the first root bus. */
 function growRootSlot(grower: Grower, slot: number): Slot {
   const { random } = grower
-  if (random.percent(55)) return growPortSlot(grower, slot)
+  if (random.percent(55)) return growPortSlot(grower, slot, 'mixed')
   if (random.percent(40)) return growEndpointSlot(grower, slot, 'root')
   return single(slot, growConventionalBridge(grower, 1))
 }
 
-/** One to four root ports as functions of one slot, sometimes with an endpoint among them. */
-function growPortSlot(grower: Grower, slot: number): Slot {
+/** One to four root ports as functions of one slot; when mixed, with an endpoint among them. */
+function growPortSlot(grower: Grower, slot: number, kind: 'mixed' | 'ports only'): Slot {
   const { random } = grower
   const count = random.percent(70) ? 1 : random.between(2, 4)
   const functions: Piece[] = []
   for (let index = 0; index < count; index += 1) {
-    const mixed = index > 0 && random.percent(15)
-    functions.push(mixed ? growEndpoint(grower, 'root', false) : growRootPort(grower))
+    const isEndpoint = kind === 'mixed' && index > 0 && random.percent(15)
+    functions.push(isEndpoint ? growEndpoint(grower, 'root', false) : growRootPort(grower))
   }
   return manyFunctions(grower, slot, functions)
 }

@@ -79,7 +79,7 @@ function counts(passed: number, failed: number, skipped: number): LabCounts {
 
 /** The command line program as the build leaves it: one folder, no other packages needed. */
 function defaultProgram(projectRoot: string): GuestProgram {
-  return { projectRoot, include: ['package.json', 'dist'], entry: 'dist/cli/main.js' }
+  return { projectRoot, include: ['package.json', 'dist/cli'], entry: 'dist/cli/main.js' }
 }
 
 function chooseCases(options: LabOptions, print: (line: string) => void): readonly LabCase[] {

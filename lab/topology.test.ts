@@ -119,6 +119,14 @@ describe('every machine', () => {
     }
   })
 
+  it('puts only bridges on a second root bus', () => {
+    const slots = machines.flatMap(({ extraRootBuses }) =>
+      extraRootBuses.flatMap((bus) => bus.below),
+    )
+    expect(slots.length).toBeGreaterThan(10)
+    expect(slots.flatMap((slot) => slot.functions).every((p) => p.kind === 'bridge')).toBe(true)
+  })
+
   it('leaves the slots of the lab itself free', () => {
     const lowest = Math.min(...Object.values(reservedSlots))
     for (const { slots, extraRootBuses } of machines) {

@@ -18,11 +18,12 @@ export interface CommandEntry {
 }
 
 export const COMMANDS: readonly CommandEntry[] = [
-  entry('ls', [], 'every group: strength, who holds it, devices', () =>
-    import('./commands/ls.ts'),
-  ),
-  entry('show', ['<target>'], 'everything about one group or device', () =>
-    import('./commands/show.ts'),
+  entry('ls', [], 'every group: strength, who holds it, devices', () => import('./commands/ls.ts')),
+  entry(
+    'show',
+    ['<target>'],
+    'everything about one group or device',
+    () => import('./commands/show.ts'),
   ),
   entry('tree', [], 'the PCI topology with group borders', () => import('./commands/tree.ts')),
   entry(
@@ -31,15 +32,24 @@ export const COMMANDS: readonly CommandEntry[] = [
     'why devices are together or apart',
     () => import('./commands/explain.ts'),
   ),
-  entry('predict', [], 'the groups the topology asks for, and differences', () =>
-    import('./commands/predict.ts'),
+  entry(
+    'predict',
+    [],
+    'the groups the topology asks for, and differences',
+    () => import('./commands/predict.ts'),
   ),
-  entry('doctor', [], 'is this host ready to hand devices out?', () =>
-    import('./commands/doctor.ts'),
+  entry(
+    'doctor',
+    [],
+    'is this host ready to hand devices out?',
+    () => import('./commands/doctor.ts'),
   ),
   {
-    ...entry('capture', ['<file>'], 'record the host for replay and bug reports', () =>
-      import('./commands/capture.ts'),
+    ...entry(
+      'capture',
+      ['<file>'],
+      'record the host for replay and bug reports',
+      () => import('./commands/capture.ts'),
     ),
     options: [
       ['--with-identifiers', 'keep serial numbers, MAC addresses and the host name'],
@@ -47,8 +57,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     ],
   },
   {
-    ...entry('start', [], 'a first look: the groups of this host or of a built-in machine', () =>
-      import('./commands/start.ts'),
+    ...entry(
+      'start',
+      [],
+      'a first look: the groups of this host or of a built-in machine',
+      () => import('./commands/start.ts'),
     ),
     hidden: true,
   },

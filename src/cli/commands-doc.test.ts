@@ -1,6 +1,6 @@
 /**
  * docs/reference/commands.md against the program: every command is there, and every example is what
- * the command prints. To bring the examples up to date: npx vitest run -u src/cli/commands-doc.test.ts
+ * the command prints. To bring the examples up to date: npx vitest run src/cli/commands-doc.test.ts -u
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -33,7 +33,10 @@ describe('commands.md', () => {
     let fresh = text
     for (const [block, line = ''] of examples) {
       fresh = fresh.replace(block, () => '\0')
-      fresh = fresh.replace('\0', `\`\`\`console\n$ isogroup ${line}\n${await printed(line)}\n\`\`\``)
+      fresh = fresh.replace(
+        '\0',
+        `\`\`\`console\n$ isogroup ${line}\n${await printed(line)}\n\`\`\``,
+      )
     }
     await expect(fresh).toMatchFileSnapshot(PATH)
   })

@@ -1,5 +1,11 @@
 /** Hosts and runs for tests of the command line: no process, no files. */
-import type { DeviceDetails, Host, HostReadiness, HostService, HostSnapshot } from '../isolation/host.ts'
+import type {
+  DeviceDetails,
+  Host,
+  HostReadiness,
+  HostService,
+  HostSnapshot,
+} from '../isolation/host.ts'
 import type { CaptureRequest } from '../open/capture-source.ts'
 import { known, unknown } from '../base/fact.ts'
 import { runLine } from './run.ts'

@@ -38,9 +38,13 @@ export async function runLine(
 async function attempt(argv: readonly string[], surroundings: Surroundings): Promise<number> {
   let line: ParsedLine | null = null
   try {
-    line = parseLine(argv, () => surroundings.version(), (text) => {
-      surroundings.stdout.write(text)
-    })
+    line = parseLine(
+      argv,
+      () => surroundings.version(),
+      (text) => {
+        surroundings.stdout.write(text)
+      },
+    )
     if (line === null) return EXIT.done
     const { run } = await line.command.load()
     await run(invocationFor(line, surroundings), line.args, line.options)

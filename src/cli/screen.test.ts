@@ -21,7 +21,13 @@ describe('colours', () => {
     ['with an empty NO_COLOR, which means nothing', true, { NO_COLOR: '' }, 'auto', true],
     ['in a pipe with FORCE_COLOR', false, { FORCE_COLOR: '1' }, 'auto', true],
     ['not with FORCE_COLOR=0', true, { FORCE_COLOR: '0' }, 'auto', false],
-    ['not with both NO_COLOR and FORCE_COLOR', true, { NO_COLOR: '1', FORCE_COLOR: '1' }, 'auto', false],
+    [
+      'not with both NO_COLOR and FORCE_COLOR',
+      true,
+      { NO_COLOR: '1', FORCE_COLOR: '1' },
+      'auto',
+      false,
+    ],
     ['not on a dumb terminal', true, { TERM: 'dumb' }, 'auto', false],
     ['in a pipe with --color always', false, { NO_COLOR: '1' }, 'always', true],
     ['not on a terminal with --color never', true, { FORCE_COLOR: '1' }, 'never', false],
@@ -44,7 +50,9 @@ describe('a screen', () => {
   it('draws with Unicode where the locale is UTF-8, LC_ALL first', () => {
     expect(screenOver(stream(true), { LANG: 'en_US.UTF-8' }, 'auto').unicode).toBe(true)
     expect(screenOver(stream(true), { LANG: 'C.utf8' }, 'auto').unicode).toBe(true)
-    expect(screenOver(stream(true), { LANG: 'en_US.UTF-8', LC_ALL: 'C' }, 'auto').unicode).toBe(false)
+    expect(screenOver(stream(true), { LANG: 'en_US.UTF-8', LC_ALL: 'C' }, 'auto').unicode).toBe(
+      false,
+    )
     expect(screenOver(stream(true), {}, 'auto').unicode).toBe(false)
   })
 })

@@ -17,9 +17,7 @@ const SNAPSHOT: HostSnapshot = {
       { at: '10000:e1:00.0', ids: '144d:a80a', group: '16' },
     ],
   }),
-  otherDevices: [
-    { name: 'INTC1006:00', bus: known('platform'), driver: known(null), group: '16' },
-  ],
+  otherDevices: [{ name: 'INTC1006:00', bus: known('platform'), driver: known(null), group: '16' }],
 }
 
 const HOST = hostOf(SNAPSHOT, {

@@ -42,7 +42,7 @@ export type FindingCode =
   | 'HOST-CONTAINER'
   | 'HOST-REGISTERS'
   | 'HOST-UNGROUPED'
-  | 'HOST-IOMMU-FUNCTION'
+  | 'HOST-UNGROUPED-NORMAL'
   | 'HOST-RMRR'
   | 'GRP-OVERRIDE'
   | 'GRP-SWITCH-PEER'
@@ -107,7 +107,7 @@ export const FINDINGS: Readonly<Record<FindingCode, FindingKind>> = {
     severities: ['ok', 'problem', 'unknown'],
     meaning:
       'whether the kernel made isolation groups; a problem when it did not and no cause was found',
-    remedy: '`dmesg | grep -i -e DMAR -e IOMMU -e AMD-Vi` as root shows what the kernel found',
+    remedy: 'the kernel log (dmesg as root, lines with DMAR, IOMMU or AMD-Vi) shows what the kernel found',
   },
   'HOST-IOMMU-ARGUMENT': {
     severities: ['problem'],
@@ -199,9 +199,10 @@ export const FINDINGS: Readonly<Record<FindingCode, FindingKind>> = {
       'PCI functions that are in no group although the host has groups: no IOMMU covers them',
     remedy: 'such a function cannot be handed to a user; dmesg may tell why',
   },
-  'HOST-IOMMU-FUNCTION': {
+  'HOST-UNGROUPED-NORMAL': {
     severities: ['info'],
-    meaning: "an IOMMU's own PCI function, which never has a group",
+    meaning:
+      "functions that have no group on any host: an IOMMU's own, and host bridges that firmware leaves out",
     remedy: 'none',
   },
   'HOST-RMRR': {

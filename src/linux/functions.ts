@@ -27,10 +27,46 @@ export function readFunctions(
   groupOf: (address: string) => Fact<string | null>,
   names: () => DeviceNames,
 ): readonly PciFunction[] {
+  const identities = new Map<string, Identity>()
   return listed.map((fn) => {
+    const { address } = fn
+    const identity = readIdentity(kernel, address, identities)
     const parent = placement.parentOf(fn)
-    return new LinuxFunction(kernel, fn.address, parent, groupOf(fn.address), names)
+    return new LinuxFunction(kernel, address, parent, groupOf(address), identity, names)
   })
+}
+
+const NO_FUNCTION = known(null)
+
+/** Thousands of virtual functions differ in nothing but their address. */
+function readIdentity(
+  kernel: KernelView,
+  address: string,
+  identities: Map<string, Identity>,
+): Identity {
+  const uevent = readText(kernel, `${PCI_DEVICES}/${address}/uevent`)
+  if (!uevent.known) return parseIdentity(null, uevent.why)
+  if (uevent.value === null) return parseIdentity(null, `${address} has gone`)
+  const key = uevent.value.replace(address, '')
+  let identity = identities.get(key)
+  if (identity === undefined) {
+    identity = parseIdentity(uevent.value, '')
+    identities.set(key, identity)
+  }
+  return identity
+}
+
+function parseIdentity(text: string | null, why: string): Identity {
+  const ids = idsField(text, 'PCI_ID', why)
+  return {
+    classCode: hexField(text, 'PCI_CLASS', why),
+    vendor: mapFact(ids, (pair) => pair.vendor),
+    device: mapFact(ids, (pair) => pair.device),
+    subsystem: mapFact(idsField(text, 'PCI_SUBSYS_ID', why), (pair) =>
+      pair.vendor === 0 && pair.device === 0 ? null : pair,
+    ),
+    driver: text === null ? unknown(why) : known(field(text, 'DRIVER')),
+  }
 }
 
 /** @throws KernelError when there is no PCI bus */
@@ -43,18 +79,23 @@ export function listFunctions(kernel: KernelView): ListedFunction[] {
   return listed.sort((a, b) => compareAddresses(a.at, b.at))
 }
 
-/** Getters memoize; toJSON gives the plain object. */
-class LinuxFunction implements PciFunction {
-  readonly address: string
-  readonly parent: string | null
-  readonly group: Fact<string | null>
+/** What a uevent file tells; functions of one product share the object. */
+interface Identity {
   readonly vendor: Fact<number>
   readonly device: Fact<number>
   readonly classCode: Fact<number>
   readonly subsystem: Fact<PciIds | null>
   readonly driver: Fact<string | null>
+}
+
+/** Getters memoize; toJSON gives the plain object. */
+class LinuxFunction implements PciFunction {
+  readonly address: string
+  readonly parent: string | null
+  readonly group: Fact<string | null>
   readonly #kernel: KernelView
   readonly #names: () => DeviceNames
+  readonly #identity: Identity
   #physicalFunction: Fact<string | null> | undefined
   #config: ConfigFacts | undefined
   #revision: Fact<number> | undefined
@@ -65,24 +106,35 @@ class LinuxFunction implements PciFunction {
     address: string,
     parent: string | null,
     group: Fact<string | null>,
+    identity: Identity,
     names: () => DeviceNames,
   ) {
     this.#kernel = kernel
     this.#names = names
+    this.#identity = identity
     this.address = address
     this.parent = parent
     this.group = group
-    const uevent = readText(kernel, `${PCI_DEVICES}/${address}/uevent`)
-    const text = uevent.known ? uevent.value : null
-    const why = uevent.known ? `${address} has gone` : uevent.why
-    this.classCode = hexField(text, 'PCI_CLASS', why)
-    const ids = idsField(text, 'PCI_ID', why)
-    this.vendor = mapFact(ids, (pair) => pair.vendor)
-    this.device = mapFact(ids, (pair) => pair.device)
-    this.subsystem = mapFact(idsField(text, 'PCI_SUBSYS_ID', why), (pair) =>
-      pair.vendor === 0 && pair.device === 0 ? null : pair,
-    )
-    this.driver = text === null ? unknown(why) : known(field(text, 'DRIVER'))
+  }
+
+  get vendor(): Fact<number> {
+    return this.#identity.vendor
+  }
+
+  get device(): Fact<number> {
+    return this.#identity.device
+  }
+
+  get classCode(): Fact<number> {
+    return this.#identity.classCode
+  }
+
+  get subsystem(): Fact<PciIds | null> {
+    return this.#identity.subsystem
+  }
+
+  get driver(): Fact<string | null> {
+    return this.#identity.driver
   }
 
   get name(): string | null {
@@ -101,9 +153,9 @@ class LinuxFunction implements PciFunction {
 
   #readPhysicalFunction(): Fact<string | null> {
     // Bridges have no virtual functions; existence is asked first since a missing link costs thrice.
-    if (this.classCode.known && this.classCode.value >> 16 === 0x06) return known(null)
+    if (this.classCode.known && this.classCode.value >> 16 === 0x06) return NO_FUNCTION
     const path = `${PCI_DEVICES}/${this.address}/physfn`
-    if (!this.#kernel.exists(path)) return known(null)
+    if (!this.#kernel.exists(path)) return NO_FUNCTION
     return mapFact(readLink(this.#kernel, path), (link) => (link === null ? null : baseName(link)))
   }
 

@@ -40,9 +40,10 @@ function collect(
   kernel: KernelView,
   membersById: ReadonlyMap<string, readonly string[]>,
 ): GroupReader {
+  const regions = new Map<string, Fact<readonly ReservedRegion[]>>()
   const groups = [...membersById]
     .sort(([a], [b]) => Number(a) - Number(b))
-    .map(([id, members]) => new LinuxGroup(kernel, id, [...members].sort()))
+    .map(([id, members]) => new LinuxGroup(kernel, id, [...members].sort(), regions))
   const groupByMember = new Map<string, string>()
   const otherDevices: OtherDevice[] = []
   for (const group of groups) {
@@ -104,12 +105,20 @@ class LinuxGroup implements HostGroup {
   readonly id: string
   readonly members: readonly string[]
   readonly #kernel: KernelView
+  readonly #regions: Map<string, Fact<readonly ReservedRegion[]>>
   #type: Fact<string> | undefined
   #name: Fact<string | null> | undefined
   #reserved: Fact<readonly ReservedRegion[]> | undefined
 
-  constructor(kernel: KernelView, id: string, members: readonly string[]) {
+  /** @param regions what was parsed already, by text */
+  constructor(
+    kernel: KernelView,
+    id: string,
+    members: readonly string[],
+    regions: Map<string, Fact<readonly ReservedRegion[]>>,
+  ) {
     this.#kernel = kernel
+    this.#regions = regions
     this.id = id
     this.members = members
   }
@@ -130,9 +139,19 @@ class LinuxGroup implements HostGroup {
     const path = `${GROUPS}/${this.id}/reserved_regions`
     if (this.#reserved === undefined) {
       const text = required(readText(this.#kernel, path), path)
-      this.#reserved = text.known ? parseReserved(text.value) : text
+      this.#reserved = text.known ? this.#parsed(text.value) : text
     }
     return this.#reserved
+  }
+
+  /** Nearly all groups of a host have the same regions. */
+  #parsed(text: string): Fact<readonly ReservedRegion[]> {
+    let regions = this.#regions.get(text)
+    if (regions === undefined) {
+      regions = parseReserved(text)
+      this.#regions.set(text, regions)
+    }
+    return regions
   }
 
   toJSON(): HostGroup {

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { IsogroupError } from '../base/errors.ts'
-import { valueOr } from '../base/fact.ts'
+import { unknown, valueOr } from '../base/fact.ts'
 import type { HostSnapshot } from '../isolation/host.ts'
 import { buildTopology } from '../isolation/topology/topology.ts'
 import { parseLspci } from './parse-lspci.ts'
@@ -105,7 +105,10 @@ describe('parseLspci on anything', () => {
     const whole = parse(VERBOSE)
     fc.assert(
       fc.property(fc.nat(VERBOSE.length), (length) => {
-        const part = parse(VERBOSE.slice(0, length))
+        const text = VERBOSE.slice(0, length)
+        const part = parse(text)
+        // A text that ends between two devices looks whole, and a slot then has fewer functions.
+        const between = text.endsWith('\n\n')
         for (const fn of part?.functions ?? []) {
           const full = whole?.functions.find((candidate) => candidate.address === fn.address)
           const pairs = [
@@ -116,7 +119,7 @@ describe('parseLspci on anything', () => {
             [fn.subsystem, full?.subsystem],
             [fn.driver, full?.driver],
             [fn.config.headerType, full?.config.headerType],
-            [fn.config.multifunction, full?.config.multifunction],
+            [between ? unknown('') : fn.config.multifunction, full?.config.multifunction],
             [fn.config.buses, full?.config.buses],
             [fn.config.pcie, full?.config.pcie],
             [fn.config.sriov, full?.config.sriov],

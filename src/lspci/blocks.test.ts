@@ -65,6 +65,10 @@ describe('readBlocks', () => {
     expect(block?.gapAfter).toContain('leaves something out')
   })
 
+  it('does not trust a device line below which something was left out', () => {
+    expect(blocks('00:1f.0 ISA bridge: X Y\n[...]\n')[0]?.headerCut).toBe(true)
+  })
+
   it('notices details of a device whose own line is missing', () => {
     const text = '00:1f.0 ISA bridge: X\nControl: I/O+ a\nCapabilities: [40] x\n'
     expect(blocks(`${text}\nSubsystem: Dell\nControl: I/O+ b\n\n`)[0]?.gapAfter).toContain(
@@ -93,6 +97,10 @@ describe('readBlocks', () => {
   it('counts runs of lspci by devices that come again', () => {
     const text = '00:00.0 Host bridge: X\n00:1f.0 ISA bridge: Y\n'
     expect(blocks(text + text).map((block) => block.run)).toEqual([0, 0, 1, 1])
+  })
+
+  it('counts one device printed twice as two runs', () => {
+    expect(blocks('00:1f.0 ISA bridge: Y\n'.repeat(2)).map((block) => block.run)).toEqual([0, 1])
   })
 
   it('counts a device that comes before the last as a new run, but not in group listings', () => {

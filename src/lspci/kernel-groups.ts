@@ -45,7 +45,7 @@ export function kernelGroups(
 /** A log that counts from 0 without a gap is whole: what it does not name got no group. */
 function restOf(logged: ReadonlyMap<string, LoggedDevice>): Fact<string | null> {
   const numbers = new Set([...logged.values()].map((device) => Number(device.group)))
-  const whole = numbers.has(0) && Math.max(...numbers) === numbers.size - 1
+  const whole = Math.max(...numbers) === numbers.size - 1
   return whole ? known(null) : unknown('the kernel log in the text is not complete')
 }
 

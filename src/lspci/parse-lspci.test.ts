@@ -144,6 +144,25 @@ describe('parseLspci gives the same for', () => {
   })
 })
 
+describe('parseLspci on a device that is printed several times', () => {
+  const control = (host: HostSnapshot): unknown => {
+    const acs = fn(host, '0000:00:1c.0').config.acs
+    return acs.known && acs.value?.bits.known ? acs.value.bits.value.control : null
+  }
+  const OFF = VERBOSE.replace('ACSCtl:\tSrcValid+', 'ACSCtl:\tSrcValid-')
+
+  it('believes the later one of two that tell the same amount', () => {
+    expect(control(parse(`${VERBOSE}${OFF}`))).toBe(0x1c)
+    expect(control(parse(`${OFF}${VERBOSE}`))).toBe(0x1d)
+  })
+
+  it('believes the whole one of two of which one is cut', () => {
+    const cut = OFF.slice(0, OFF.indexOf('EgressCtrl- DirectTrans-\n\tKernel') + 25)
+    expect(control(parse(cut))).toBe(0x1c)
+    expect(control(parse(`${VERBOSE}${cut}`))).toBe(0x1d)
+  })
+})
+
 describe('parseLspci on less', () => {
   it('knows what lspci -v shows an ordinary user', () => {
     const port = fn(parse(DENIED), '0000:00:1c.0')

@@ -108,6 +108,9 @@ describe('virtual functions', () => {
       endpoint('01:00.0', listed) +
       endpoint('01:10.0', EXPRESS, 'Intel X Virtual Function [8086:1520]')
     expect(at(text, '0000:01:10.0')?.physicalFunction.known).toBe(false)
+    const nameless = endpoint('01:00.0', listed) + endpoint('01:00.1', listed) + endpoint('01:10.0')
+    expect(at(nameless, '0000:01:10.0')?.physicalFunction.known).toBe(false)
+    expect(at(nameless, '0000:01:00.1')?.physicalFunction).toEqual(known(null))
   })
 
   it('end where the numbers are absurd', () => {

@@ -8,7 +8,7 @@
 import { type Fact, known, unknown } from '../base/fact.ts'
 import type { HostedBus } from '../isolation/host.ts'
 import { devfn, formatBus, type PciAddress } from '../pci/address.ts'
-import { type BridgeBuses, PCIE_TYPE } from '../pci/config-facts.ts'
+import { type BridgeBuses, EXTENDED_CAPABILITY, PCIE_TYPE } from '../pci/config-facts.ts'
 import type { FunctionText } from './function-facts.ts'
 
 export interface Place {
@@ -34,6 +34,7 @@ interface Above {
 export function placeFunctions(fns: readonly FunctionText[]): ReadonlyMap<string, Place> {
   const above = busesAbove(fns)
   const physical = virtualFunctions(fns)
+  const unnumbered = unnumberedSriov(fns)
   const bySlot = new Map<string, FunctionText[]>()
   for (const fn of fns) {
     if (physical.has(fn.address)) continue
@@ -52,7 +53,7 @@ export function placeFunctions(fns: readonly FunctionText[]): ReadonlyMap<string
     const place = virtual ? { bridge: above.get(busOf(pf.at))?.bridge ?? null, note: null } : own
     places.set(fn.address, {
       parent: place.bridge?.fn.address ?? null,
-      physicalFunction: pf === null ? notVirtual(fn) : known(pf.address),
+      physicalFunction: pf === null ? notVirtual(fn, unnumbered) : known(pf.address),
       multifunction:
         pf === null ? multifunction(fn, bySlot.get(slotOf(fn.at)) ?? []) : known(false),
       note: place.note,
@@ -156,10 +157,47 @@ function routingId(at: PciAddress): number {
   return at.domain * 0x10000 + at.bus * 0x100 + devfn(at)
 }
 
-function notVirtual(fn: FunctionText): Fact<string | null> {
-  return /\bVirtual Function\b/i.test(fn.name ?? '')
-    ? unknown('by its name a virtual function, but the text does not tell whose')
+/** Whether a function that no numbers name as virtual could be one all the same. */
+function notVirtual(
+  fn: FunctionText,
+  unnumbered: ReadonlyMap<string, number>,
+): Fact<string | null> {
+  if (/\bVirtual Function\b/i.test(fn.name ?? '')) {
+    return unknown('by its name a virtual function, but the text does not tell whose')
+  }
+  const own = routingId(fn.at)
+  const first = Math.min(
+    unnumbered.get(vendorKey(fn, fn.at.bus)) ?? own,
+    unnumbered.get(vendorKey(fn, fn.at.bus - 1)) ?? own,
+  )
+  return first < own && !hasSriov(fn)
+    ? unknown(
+        'the text lists SR-IOV near this function without its numbers (run lspci -vv as root)',
+      )
     : known(null)
+}
+
+/** Functions whose SR-IOV is listed without numbers: the first of each vendor on each bus. */
+function unnumberedSriov(fns: readonly FunctionText[]): ReadonlyMap<string, number> {
+  const result = new Map<string, number>()
+  for (const fn of fns) {
+    if (fn.config.sriov.known || !hasSriov(fn)) continue
+    const key = vendorKey(fn, fn.at.bus)
+    if (!result.has(key)) result.set(key, routingId(fn.at))
+  }
+  return result
+}
+
+function hasSriov(fn: FunctionText): boolean {
+  const { extendedCapabilities } = fn.config
+  return (
+    extendedCapabilities.known && extendedCapabilities.value.includes(EXTENDED_CAPABILITY.sriov)
+  )
+}
+
+/** A virtual function has its physical function's vendor, and is on its bus or the ones after it. */
+function vendorKey(fn: FunctionText, bus: number): string {
+  return `${String(fn.at.domain)}:${String(bus)}:${fn.vendor.known ? String(fn.vendor.value) : ''}`
 }
 
 /**

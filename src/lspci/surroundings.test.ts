@@ -122,6 +122,18 @@ describe('groups that lspci prints', () => {
     ])
   })
 
+  it('are not null because of a run that contradicts', () => {
+    const usb = (at: string, more: string): string =>
+      `${at} USB controller: X\n\tFlags: fast${more}\n\n`
+    const text =
+      usb('00:00.0', ', IOMMU group 1') +
+      usb('00:01.0', ', IOMMU group 2') +
+      usb('00:00.0', ', IOMMU group 9') +
+      usb('00:02.0', '')
+    const host = parseLspci(text, { label: 'test' })
+    expect(host.functions.map((fn) => fn.group.known)).toEqual([true, true, false])
+  })
+
   it('are put together from runs that agree', () => {
     const one = (at: string, group: string): string =>
       `${at} USB controller: X\n\tFlags: fast, IOMMU group ${group}\n\n`

@@ -53,6 +53,12 @@ describe('nameIndex()', () => {
     })
   })
 
+  it('finds a device by its full name where two vendors share theirs', () => {
+    const twice = nameIndex('1969  Atheros\n\t0001  A1\n168c  Atheros\n\t0002  A2\n\t0001  B\n')
+    expect(twice.resolve('Atheros A2')).toEqual({ vendor: 0x168c, device: 2 })
+    expect(twice.resolve('Atheros Z')).toBeNull()
+  })
+
   it('is sure of the vendor alone where two devices bear the name, or none', () => {
     const vendor = { vendor: 0x8086, device: null }
     expect(index.resolve('Intel Corporation 82571EB Gigabit Ethernet Controller')).toEqual(vendor)

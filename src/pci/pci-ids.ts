@@ -121,7 +121,7 @@ interface IndexedVendor {
 }
 
 export function nameIndex(text: string): NameIndex {
-  const vendors = new Map<string, IndexedVendor | null>()
+  const vendors = new Map<string, IndexedVendor[]>()
   const classes = new Map<string, number | null>()
   const baseClasses = new Map<string, number | null>()
   let vendor: IndexedVendor | null = null
@@ -137,7 +137,9 @@ export function nameIndex(text: string): NameIndex {
       remember(baseClasses, name, id << 8)
     } else if (entry[1] === '') {
       vendor = { id, devices: new Map() }
-      remember(vendors, name, vendor)
+      const namesakes = vendors.get(name)
+      if (namesakes === undefined) vendors.set(name, [vendor])
+      else namesakes.push(vendor)
     } else if (vendor !== null) {
       remember(vendor.devices, name, id)
     } else if (baseClass !== null) {
@@ -156,18 +158,26 @@ function remember<V>(map: Map<string, V | null>, name: string, value: V): void {
   map.set(name, map.has(name) ? null : value)
 }
 
-/** Vendor names may be prefixes of one another: the longest one whose devices fit wins. */
+/**
+ * Vendor names may be prefixes of one another, and one name may stand for two vendor ids: the longest
+ * name of which exactly one vendor has exactly one such device wins.
+ */
 function resolve(
-  vendors: ReadonlyMap<string, IndexedVendor | null>,
+  vendors: ReadonlyMap<string, readonly IndexedVendor[]>,
   name: string,
 ): { vendor: number; device: number | null } | null {
   let longest: { vendor: number; device: null } | null = null
   for (let end = name.length; end > 0; end = name.lastIndexOf(' ', end - 1)) {
-    const vendor = vendors.get(name.slice(0, end))
-    if (vendor === undefined || vendor === null) continue
-    const device = vendor.devices.get(name.slice(end + 1)) ?? null
-    if (device !== null) return { vendor: vendor.id, device }
-    longest ??= { vendor: vendor.id, device: null }
+    const namesakes = vendors.get(name.slice(0, end)) ?? []
+    const bearers = namesakes.filter((vendor) => vendor.devices.has(name.slice(end + 1)))
+    const [bearer] = bearers
+    const device = bearer?.devices.get(name.slice(end + 1)) ?? null
+    if (bearer !== undefined && bearers.length === 1 && device !== null) {
+      return { vendor: bearer.id, device }
+    }
+    const [vendor] = namesakes
+    if (vendor !== undefined && namesakes.length === 1)
+      longest ??= { vendor: vendor.id, device: null }
   }
   return longest
 }

@@ -13,7 +13,8 @@ export async function run(
   await invocation.capture({ source, path, identifiers, overwrite: options['force'] === true })
   const host = await invocation.open(source)
   const label = host.snapshot().source
-  if (invocation.json) printJson(invocation.out, 'Capture', { host: label, file: path, identifiers })
+  if (invocation.json)
+    printJson(invocation.out, 'Capture', { host: label, file: path, identifiers })
   const { uid } = host.readiness()
   const kept = identifiers
     ? 'serial numbers and MAC addresses are in it: do not publish it'

@@ -14,7 +14,11 @@ import { strengthLegend } from '../text/strength-text.ts'
 export async function run(invocation: Invocation): Promise<void> {
   const host = await invocation.open(invocation.source)
   const snapshot = host.snapshot()
-  const assessment = assess(snapshot, buildTopology(snapshot), rulesFor(snapshot, invocation.kernel))
+  const assessment = assess(
+    snapshot,
+    buildTopology(snapshot),
+    rulesFor(snapshot, invocation.kernel),
+  )
   if (invocation.json) {
     printJson(invocation.out, 'GroupList', groupListJson(snapshot, assessment))
   } else {

@@ -97,7 +97,10 @@ function ungroupedLines(
   ])
 }
 
-function differenceLines(differences: readonly GroupDifference[], screen: Screen): readonly string[] {
+function differenceLines(
+  differences: readonly GroupDifference[],
+  screen: Screen,
+): readonly string[] {
   return differences.flatMap((difference) => {
     const { kind, devices, groups, explanation, undecided } = difference
     const title = screen.paint(undecided ? 'yellow' : 'red', `difference: ${DIFFERENCE[kind]}`)

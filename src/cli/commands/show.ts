@@ -18,7 +18,11 @@ export async function run(invocation: Invocation, args: readonly string[]): Prom
   const host = await invocation.open(invocation.source)
   const snapshot = host.snapshot()
   const target = resolveTarget(args[0] ?? '', host, snapshot)
-  const assessment = assess(snapshot, buildTopology(snapshot), rulesFor(snapshot, invocation.kernel))
+  const assessment = assess(
+    snapshot,
+    buildTopology(snapshot),
+    rulesFor(snapshot, invocation.kernel),
+  )
   const group = groupOf(target, assessment)
   const devices = devicesOf(target, group, host)
   if (invocation.json) {
@@ -38,7 +42,8 @@ export async function run(invocation: Invocation, args: readonly string[]): Prom
       ? [ungroupedLines(target, assessment, out)]
       : groupBlocksOf(group, snapshot, invocation)
   // The thing that was asked for comes first.
-  const ordered = target.kind === 'group' ? [...groupBlocks, ...blocks] : [...blocks, ...groupBlocks]
+  const ordered =
+    target.kind === 'group' ? [...groupBlocks, ...blocks] : [...blocks, ...groupBlocks]
   out.print(ordered.flatMap((block, index) => (index === 0 ? block : ['', ...block])))
 }
 
@@ -111,7 +116,8 @@ function groupBlocksOf(
 
 function regionLines({ group }: AssessedGroup, screen: Screen): readonly string[] {
   const { reserved } = group
-  if (!reserved.known) return hanging('  ', `reserved regions unknown: ${reserved.why}`, screen.width)
+  if (!reserved.known)
+    return hanging('  ', `reserved regions unknown: ${reserved.why}`, screen.width)
   if (reserved.value.length === 0) return ['  no reserved regions']
   return reserved.value.map(({ start, end, kind }) => `  ${start}-${end}  ${kind}`)
 }

@@ -65,7 +65,11 @@ function reasonFor(host: Host, snapshot: HostSnapshot, kernel: Invocation['kerne
 }
 
 function list(invocation: Invocation, snapshot: HostSnapshot): void {
-  const assessment = assess(snapshot, buildTopology(snapshot), rulesFor(snapshot, invocation.kernel))
+  const assessment = assess(
+    snapshot,
+    buildTopology(snapshot),
+    rulesFor(snapshot, invocation.kernel),
+  )
   if (invocation.json) {
     printJson(invocation.out, 'GroupList', groupListJson(snapshot, assessment))
   } else {
@@ -85,7 +89,10 @@ function nextSteps({ snapshot, why }: FirstLook, screen: Screen): readonly strin
   return [
     '',
     screen.paint('bold', 'next'),
-    ...steps.flatMap(([command, purpose]) => [`  ${command}`, screen.paint('dim', `      ${purpose}`)]),
+    ...steps.flatMap(([command, purpose]) => [
+      `  ${command}`,
+      screen.paint('dim', `      ${purpose}`),
+    ]),
     '',
     'From the clone, isogroup is `node dist/cli/main.js`; `npm link` puts it on the path.',
   ]

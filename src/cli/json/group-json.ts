@@ -1,9 +1,5 @@
 /** `ls --json` and the group part of `show --json`: groups with strength and viability. */
-import type {
-  AssessedGroup,
-  Assessment,
-  UngroupedFunction,
-} from '../../isolation/assess/assess.ts'
+import type { AssessedGroup, Assessment, UngroupedFunction } from '../../isolation/assess/assess.ts'
 import type { Strength } from '../../isolation/assess/strength.ts'
 import type { Viability } from '../../isolation/assess/viability.ts'
 import type { HostSnapshot } from '../../isolation/host.ts'

@@ -11,7 +11,10 @@ export interface PredictionJson {
   readonly host: string
   /** The version whose rules were used: "6.12". */
   readonly kernel: string
-  readonly groups: readonly { readonly devices: readonly string[]; readonly because: readonly Join[] }[]
+  readonly groups: readonly {
+    readonly devices: readonly string[]
+    readonly because: readonly Join[]
+  }[]
   readonly differences: readonly GroupDifference[]
   /** The host's groups were there to compare with; else `differences` says nothing. */
   readonly compared: boolean

@@ -6,7 +6,7 @@ import { groupMembers } from './group-list.ts'
 const id = v.pipe(v.string(), v.regex(/^[0-9a-f]{4}$/))
 const boundary = v.pipe(v.string(), v.regex(/^0x[0-9a-f]{16}$/))
 
-export const details = result('Details', {
+export const details: v.GenericSchema = result('Details', {
   host: v.string(),
   target: v.pipe(v.string(), v.description('an address, a device name, or "group:13"')),
   group: v.nullable(
@@ -31,9 +31,7 @@ export const details = result('Details', {
       ...deviceMembers,
       revision: v.nullable(v.pipe(v.string(), v.regex(/^[0-9a-f]{2}$/))),
       subsystem: v.nullable(v.strictObject({ vendor: id, device: id })),
-      pcieType: v.nullable(
-        v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(15)),
-      ),
+      pcieType: v.nullable(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(15))),
       acs: v.nullable(v.strictObject({ capability: id, control: id })),
       resetMethods: v.nullable(v.array(v.string())),
       services: v.nullable(

@@ -2,7 +2,7 @@
 import * as v from 'valibot'
 import { address, finding, groupId, join, result } from './shared-shapes.ts'
 
-export const explanation = result('Explanation', {
+export const explanation: v.GenericSchema = result('Explanation', {
   host: v.string(),
   kernel: v.string(),
   subjects: v.pipe(v.array(address), v.minLength(1), v.maxLength(2)),

@@ -2,7 +2,7 @@
 import * as v from 'valibot'
 import { address, finding, groupId, join, result } from './shared-shapes.ts'
 
-export const prediction = result('Prediction', {
+export const prediction: v.GenericSchema = result('Prediction', {
   host: v.string(),
   kernel: v.pipe(v.string(), v.description('the version whose rules were used: "6.12"')),
   groups: v.array(

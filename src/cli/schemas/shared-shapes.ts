@@ -4,25 +4,25 @@
  */
 import * as v from 'valibot'
 
-export const address = v.pipe(
+export const address: v.GenericSchema = v.pipe(
   v.string(),
   v.regex(/^[0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]$/),
   v.description('PCI address in full, lower case: "0000:01:00.0"'),
 )
 
-export const groupId = v.pipe(
+export const groupId: v.GenericSchema = v.pipe(
   v.string(),
   v.description('number of a group as text; never an identity, it changes between boots'),
 )
 
-export const unknownReasons = v.pipe(
+export const unknownReasons: v.GenericSchema = v.pipe(
   v.record(v.string(), v.string()),
   v.description('why a member beside it is null although it need not be, by member name'),
 )
 
-export const verdict = v.picklist(['yes', 'no', 'unknown'])
+export const verdict: v.GenericSchema = v.picklist(['yes', 'no', 'unknown'])
 
-export const finding = v.strictObject({
+export const finding: v.GenericSchema = v.strictObject({
   code: v.pipe(v.string(), v.regex(/^[A-Z]+(-[A-Z0-9]+)+$/), v.description('see findings.md')),
   severity: v.picklist(['ok', 'info', 'warning', 'problem', 'unknown']),
   fact: v.string(),
@@ -31,7 +31,7 @@ export const finding = v.strictObject({
   about: v.pipe(v.array(v.string()), v.description('addresses or group ids')),
 })
 
-export const deviceMembers = {
+export const deviceMembers: v.ObjectEntries = {
   address,
   vendor: v.nullable(v.pipe(v.string(), v.regex(/^[0-9a-f]{4}$/))),
   device: v.nullable(v.pipe(v.string(), v.regex(/^[0-9a-f]{4}$/))),
@@ -47,11 +47,11 @@ export const deviceMembers = {
   driver: v.nullable(v.pipe(v.string(), v.description('null when none is bound or it is unknown'))),
   physicalFunction: v.nullable(address),
   unknown: unknownReasons,
-} as const
+}
 
-export const device = v.strictObject(deviceMembers)
+export const device: v.GenericSchema = v.strictObject(deviceMembers)
 
-export const otherDevice = v.pipe(
+export const otherDevice: v.GenericSchema = v.pipe(
   v.strictObject({
     name: v.string(),
     bus: v.nullable(v.string()),
@@ -61,14 +61,8 @@ export const otherDevice = v.pipe(
   v.description('a member of a group that is no PCI function'),
 )
 
-export const join = v.strictObject({
-  code: v.picklist([
-    'no-acs-above',
-    'multifunction',
-    'bridge-alias',
-    'quirk-alias',
-    'dma-host',
-  ]),
+export const join: v.GenericSchema = v.strictObject({
+  code: v.picklist(['no-acs-above', 'multifunction', 'bridge-alias', 'quirk-alias', 'dma-host']),
   device: address,
   joins: address,
   decider: v.pipe(address, v.description('the function whose registers or quirk decide')),
@@ -78,16 +72,7 @@ export const join = v.strictObject({
 })
 
 /** Every result begins with these two. */
-export function result<const Kind extends string, const Members extends v.ObjectEntries>(
-  kind: Kind,
-  members: Members,
-): v.StrictObjectSchema<
-  {
-    apiVersion: v.LiteralSchema<'isogroup/v1', undefined>
-    kind: v.LiteralSchema<Kind, undefined>
-  } & Members,
-  undefined
-> {
+export function result(kind: string, members: v.ObjectEntries): v.GenericSchema {
   return v.strictObject({
     apiVersion: v.literal('isogroup/v1'),
     kind: v.literal(kind),

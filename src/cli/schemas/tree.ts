@@ -1,15 +1,14 @@
 /** `tree --json` */
 import * as v from 'valibot'
-import type { TreeDeviceJson } from '../json/tree-json.ts'
 import { address, deviceMembers, groupId, result } from './shared-shapes.ts'
 
-const treeDevice: v.GenericSchema<TreeDeviceJson> = v.strictObject({
+const treeDevice: v.GenericSchema = v.strictObject({
   ...deviceMembers,
   group: v.nullable(groupId),
   children: v.array(v.lazy(() => treeDevice)),
 })
 
-export const tree = result('Tree', {
+export const tree: v.GenericSchema = result('Tree', {
   host: v.string(),
   groups: v.pipe(
     v.picklist(['host', 'predicted']),

@@ -19,7 +19,10 @@ export function detailsLines(
     ['subsystem', factText(fn.subsystem, (ids) => (ids === null ? 'none' : pairText(ids)))],
     ['driver', factText(fn.driver, (driver) => driver ?? 'none')],
     ['override', factText(details.driverOverride, (driver) => driver ?? 'none')],
-    ['used as', factText(details.services, (list) => list.map(serviceText).join(', ') || 'nothing')],
+    [
+      'used as',
+      factText(details.services, (list) => list.map(serviceText).join(', ') || 'nothing'),
+    ],
     ['IOMMU unit', factText(details.unit, (unit) => unit ?? 'none')],
     ['PCI Express', factText(fn.config.pcie, (pcie) => pcieText(pcie?.type ?? null))],
     ['ACS', acsText(fn)],

@@ -25,7 +25,11 @@ export function explanationLines(
     ...section('why', whyLines(explanation, screen), screen),
     ...section('on this host', hanging('  ', explanation.actual.note, screen.width), screen),
     ...section(remedyTitle(explanation), remedyLines(explanation, screen), screen),
-    ...section('warnings', warnings.flatMap((it) => findingLines(it, screen)), screen),
+    ...section(
+      'warnings',
+      warnings.flatMap((it) => findingLines(it, screen)),
+      screen,
+    ),
   ]
 }
 

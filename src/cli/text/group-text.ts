@@ -16,10 +16,7 @@ export function groupLines(group: AssessedGroup, layout: DeviceLayout): readonly
   const { screen } = layout
   const id = screen.paint('bold', group.id.padEnd(ID_WIDTH))
   const strength = strengthLetters(group.strength, screen)
-  return [
-    `${id}  ${strength}    ${stateText(group, screen)}`,
-    ...memberLines(group, layout),
-  ]
+  return [`${id}  ${strength}    ${stateText(group, screen)}`, ...memberLines(group, layout)]
 }
 
 /** The devices of a group, one a line. */

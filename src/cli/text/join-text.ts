@@ -19,7 +19,11 @@ export function byReason(joins: readonly Join[]): readonly SharedReason[] {
   return [...gathered.values()].map((list) => ({ joins: list }))
 }
 
-export function reasonLines(shared: SharedReason, screen: Screen, indent: string): readonly string[] {
+export function reasonLines(
+  shared: SharedReason,
+  screen: Screen,
+  indent: string,
+): readonly string[] {
   const [join] = shared.joins
   const word = join.certainty === 'certain' ? 'because ' : 'perhaps '
   const reason = hanging(indent + word, join.reason, screen.width)

@@ -10,7 +10,10 @@ describe('shortName', () => {
     ['Samsung Electronics Co Ltd NVMe SSD Controller', 'Samsung NVMe SSD Controller'],
     ['Realtek Semiconductor Co., Ltd. RTS525A Reader', 'Realtek RTS525A Reader'],
     ['ASPEED Technology, Inc. AST1150 PCI-to-PCI Bridge', 'ASPEED AST1150 PCI-to-PCI Bridge'],
-    ['Marvell Technology Group Ltd. 88W8897 [AVASTAR] Wireless', 'Marvell Technology 88W8897 [AVASTAR] Wireless'],
+    [
+      'Marvell Technology Group Ltd. 88W8897 [AVASTAR] Wireless',
+      'Marvell Technology 88W8897 [AVASTAR] Wireless',
+    ],
     ['SK hynix PC401 NVMe Solid State Drive 256GB', 'SK hynix PC401 NVMe Solid State Drive 256GB'],
     ['Red Hat, Inc. Virtio 1.0 block device', 'Red Hat Virtio 1.0 block device'],
     ['', ''],

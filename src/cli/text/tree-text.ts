@@ -34,7 +34,8 @@ export function treeLines(
     const above = same(rows[index - 1])
     const below = same(rows[index + 1])
     const id = above ? '' : (row.group ?? '')
-    const mark = row.group === null ? ' ' : BRACKETS[screen.unicode ? 'unicode' : 'ascii'](above, below)
+    const mark =
+      row.group === null ? ' ' : BRACKETS[screen.unicode ? 'unicode' : 'ascii'](above, below)
     const margin = `${id.padStart(idWidth)} ${mark} `
     return `${screen.paint('cyan', margin)}${rowText(row, margin.length, layout)}`.trimEnd()
   })

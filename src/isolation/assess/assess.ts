@@ -67,19 +67,29 @@ export function ungroupedFunctions(
 }
 
 function withoutGroup(node: Node, snapshot: HostSnapshot): UngroupedFunction {
-  if (isIommuFunction(node)) {
-    const reason = 'it is an IOMMU itself, whose own DMA is not translated'
-    return { node, reason, kind: 'normal', strength: noGroupStrength(reason) }
-  }
   const why = openQuestion(node, snapshot)
   if (why !== null) {
     return { node, reason: why, kind: 'unknown', strength: unreadGroupStrength(why) }
   }
   const any = snapshot.groups.known && snapshot.groups.value.length > 0
+  const usual = any ? usualReason(node) : null
+  if (usual !== null) {
+    return { node, reason: usual, kind: 'normal', strength: noGroupStrength(usual) }
+  }
   const reason = any
     ? 'the kernel put it into no group: no IOMMU covers it'
     : 'the kernel made no groups: no IOMMU is in use'
   return { node, reason, kind: 'no-group', strength: noGroupStrength(reason) }
+}
+
+const HOST_BRIDGE_CLASS = 0x0600
+
+/** Why a function has no group even where an IOMMU is on; null when it should have one. */
+function usualReason(node: Node): string | null {
+  if (isIommuFunction(node)) return 'it is an IOMMU itself, whose own DMA is not translated'
+  const { classCode } = node.fn
+  if (!classCode.known || classCode.value >>> 8 !== HOST_BRIDGE_CLASS) return null
+  return 'it is a host bridge, which AMD firmware leaves out since it does no DMA'
 }
 
 /** Why it is not certain that a function has no group; null when it is. */

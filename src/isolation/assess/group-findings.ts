@@ -29,9 +29,9 @@ function ungroupedFindings(without: readonly UngroupedFunction[]): HostFinding[]
   const why = without.find((one) => one.kind === 'unknown')?.reason ?? ''
   if (normal.length > 0) {
     found.push(
-      finding('HOST-IOMMU-FUNCTION', 'info', {
-        fact: `${listed(normal)} ${normal.length === 1 ? 'is an IOMMU' : 'are IOMMUs'} and has no group of its own, which is normal`,
-        evidence: ['class 0806'],
+      finding('HOST-UNGROUPED-NORMAL', 'info', {
+        fact: `${listed(normal)} ${normal.length === 1 ? 'has' : 'have'} no group, which is normal for an IOMMU and a host bridge`,
+        evidence: ['classes 0806 and 0600'],
         about: normal,
       }),
     )

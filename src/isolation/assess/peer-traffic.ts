@@ -179,9 +179,8 @@ function switchLeaks(port: Node, upstream: Node, acs: AcsTable): readonly Leak[]
     const inward = other.children.length > 0 ? theirs.verdict : 'yes'
     const open = own.verdict === 'no' || inward === 'no' ? 'no' : 'unknown'
     if (own.verdict === 'yes' && inward === 'yes') continue
-    const decider = own.verdict === open ? port : other
-    const why = because(decider === port ? own : theirs)
-    const text = `${decider.address} ${why}: devices below ${port.address} and ${other.address} can reach each other inside the switch`
+    const [from, to, why] = own.verdict === open ? [port, other, own] : [other, port, theirs]
+    const text = `${from.address} ${because(why)}: inside the switch, devices below it can reach those below ${to.address}`
     leaks.push({ finding: weak(open, text), reach: 'at-and-below', node: other })
   }
   return leaks

@@ -56,7 +56,7 @@ export function strengthOf(group: AssessedMembers, context: AssessmentContext): 
   const reset = context.resets(group)
   if (pretence === 'certain') return { ...NO_IOMMU, reset }
   const bits = {
-    ...translationAndDma(group.group),
+    ...TRANSLATED,
     p2p: context.peers(group),
     msi: context.interrupts.ofGroup(group),
     reset,
@@ -91,6 +91,8 @@ function noIommu(
   { group, members, others }: AssessedMembers,
   snapshot: HostSnapshot,
 ): 'certain' | 'possible' | 'no' {
+  // Made-up groups have no regions; asking for the name of every real one would cost a call each.
+  if (group.reserved.known && group.reserved.value.length > 0) return 'no'
   if (group.name.known) return group.name.value === NO_IOMMU_NAME ? 'certain' : 'no'
   const { nodes } = snapshot.vfio
   if (nodes.known) return nodes.value.includes(`noiommu-${group.id}`) ? 'certain' : 'no'
@@ -102,29 +104,12 @@ function noIommu(
   return role === 'user' || role === 'unknown' ? 'possible' : 'no'
 }
 
-function translationAndDma(group: HostGroup): { translation: Guarantee; dma: Guarantee } {
-  const { type } = group
-  if (!type.known) return TRANSLATED_UNKNOWN_TYPE
-  return TRANSLATED.get(type.value) ?? translated(type.value)
-}
-
-function translated(type: string): { translation: Guarantee; dma: Guarantee } {
-  const bypass =
-    type === 'identity'
-      ? "; it lets the kernel's own drivers reach all memory, but a user gets tables of its own"
-      : ''
-  return {
-    translation: yes(`an IOMMU group, default domain ${type}${bypass}`),
-    dma: yes(`the kernel gives every group tables of its own${bypass}`),
-  }
-}
-
-/** Texts made once per type: a host has thousands of groups and three types. */
-const TRANSLATED: ReadonlyMap<string, ReturnType<typeof translated>> = new Map(
-  ['DMA', 'DMA-FQ', 'identity'].map((type) => [type, translated(type)]),
-)
-const TRANSLATED_UNKNOWN_TYPE = {
-  translation: yes('an IOMMU group, default domain unknown'),
+/**
+ * True of every real group, whatever its default domain: also where the kernel's own drivers bypass
+ * translation ("identity", iommu=pt), a user gets tables of its own.
+ */
+const TRANSLATED = {
+  translation: yes('an IOMMU group: a unit translates for it'),
   dma: yes('the kernel gives every group tables of its own'),
 }
 

@@ -64,7 +64,11 @@ function doubt(rules: Rules): string {
 function noGroups(snapshot: HostSnapshot, subjects: readonly string[]): ActualGroups | null {
   const ids = subjects.map(() => null)
   if (!snapshot.groups.known) {
-    return { ids, agrees: null, note: `the kernel's own groups are unknown: ${snapshot.groups.why}` }
+    return {
+      ids,
+      agrees: null,
+      note: `the kernel's own groups are unknown: ${snapshot.groups.why}`,
+    }
   }
   if (snapshot.groups.value.length > 0) return null
   return {

@@ -8,7 +8,11 @@ interface Step {
 }
 
 /** The joins that lead from one device to another; null when they are not connected. */
-export function chainBetween(joins: readonly Join[], from: string, to: string): readonly Join[] | null {
+export function chainBetween(
+  joins: readonly Join[],
+  from: string,
+  to: string,
+): readonly Join[] | null {
   if (from === to) return []
   for (const { device, step } of walk(joins, from)) {
     if (device !== to) continue

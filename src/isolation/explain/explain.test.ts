@@ -36,7 +36,11 @@ function codes(remedies: readonly { readonly code: string }[]): readonly string[
 
 describe('a pair', () => {
   it('that is together is linked by a chain of joins from the first to the second', () => {
-    const { together, chain, groupId, apart } = explainPair(on(BOARD), '0000:01:00.0', '0000:01:00.1')
+    const { together, chain, groupId, apart } = explainPair(
+      on(BOARD),
+      '0000:01:00.0',
+      '0000:01:00.1',
+    )
     expect(together).toBe(true)
     expect(groupId).toBe('1')
     expect(apart).toEqual([])
@@ -164,10 +168,7 @@ describe('a device', () => {
   it('under the ACS override patch is told that the groups are not true', () => {
     const host = { ...BOARD, commandLine: 'quiet pcie_acs_override=downstream,multifunction' }
     const functions = BOARD.functions.map((fn, index) => ({ ...fn, group: String(index) }))
-    const { warnings, remedies, actual } = explainDevice(
-      on({ ...host, functions }),
-      '0000:01:00.0',
-    )
+    const { warnings, remedies, actual } = explainDevice(on({ ...host, functions }), '0000:01:00.0')
     expect(codes(warnings)).toContain('GRP-OVERRIDE')
     expect(remedies.at(-1)?.text).toContain('is in use')
     expect(actual.agrees).toBe(false)

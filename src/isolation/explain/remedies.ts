@@ -106,11 +106,7 @@ function configFlags(node: Node): string {
 const PORTS_SHOWN = 6
 
 /** Only where a port or bridge on the way is at fault, and only for what is below one. */
-function moveCard(
-  chain: readonly Join[],
-  topology: Topology,
-  acs: AcsTable,
-): readonly Remedy[] {
+function moveCard(chain: readonly Join[], topology: Topology, acs: AcsTable): readonly Remedy[] {
   const ends = chain
     .flatMap(({ device, joins }) => [topology.nodes.get(device), topology.nodes.get(joins)])
     .filter((node) => node !== undefined)
@@ -121,7 +117,8 @@ function moveCard(
   if (!isWayAtFault || !ends.some((node) => node.parent !== null && !isBridge(node))) return []
   const ports = cleanPorts(topology, acs)
   if (ports.length === 0) {
-    const text = 'another slot does not help: no port of this machine has a way to the root that isolates'
+    const text =
+      'another slot does not help: no port of this machine has a way to the root that isolates'
     return [remedy('move-card', [], text)]
   }
   const shown = ports
