@@ -20,7 +20,7 @@ export const LAYERS = {
   cli: ['open', 'service', 'isolation', 'pci', 'base'],
 }
 
-/** The stages of isolation/, each of which may import only the ones before it, and host.ts. */
+/** The stages of isolation/: each may import only the ones before it, host.ts and findings.ts. */
 export const STAGES = ['topology', 'groups', 'assess', 'explain']
 
 const TESTS = '\\.(test|case)\\.ts$'
@@ -38,12 +38,12 @@ const layerRules = Object.entries(LAYERS).map(([layer, below]) => ({
 
 const stageRules = STAGES.map((stage, position) => ({
   name: `stage-${stage}`,
-  comment: `isolation/${stage} may import only host.ts and the stages before it`,
+  comment: `isolation/${stage} may import only host.ts, findings.ts and the stages before it`,
   severity: 'error',
   from: { path: `^src/isolation/${stage}/`, pathNot: TESTS },
   to: {
     path: '^src/isolation/',
-    pathNot: `^src/isolation/(host\\.ts$|(${STAGES.slice(0, position + 1).join('|')})/)`,
+    pathNot: `^src/isolation/((host|findings)\\.ts$|(${STAGES.slice(0, position + 1).join('|')})/)`,
   },
 }))
 

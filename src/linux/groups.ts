@@ -19,7 +19,7 @@ export const GROUPS = '/sys/kernel/iommu_groups'
 export interface GroupReader {
   readonly groups: Fact<readonly HostGroup[]>
   readonly otherDevices: readonly OtherDevice[]
-  groupOf(address: string): Fact<string | null>
+  readonly groupOf: (address: string) => Fact<string | null>
 }
 
 /** @param functions addresses of all PCI functions */

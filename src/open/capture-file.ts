@@ -94,9 +94,7 @@ function checkRecording(json: unknown, path: string): Recording {
   copy(parts, 'text', path, recording.text, (value) => (typeof value === 'string' ? value : null))
   copy(parts, 'link', path, recording.link, (value) => (typeof value === 'string' ? value : null))
   copy(parts, 'list', path, recording.list, (value) =>
-    Array.isArray(value) && value.every((name) => typeof name === 'string')
-      ? (value as string[])
-      : null,
+    Array.isArray(value) && value.every((name) => typeof name === 'string') ? value : null,
   )
   copy(parts, 'bytes', path, recording.bytes, recordedBytes)
   if (!Array.isArray(recording.list[PCI_DEVICES])) {
@@ -150,7 +148,7 @@ function object(json: unknown, path: string, what: string): Record<string, unkno
 }
 
 function show(value: unknown): string {
-  return value === undefined ? 'missing' : (JSON.stringify(value) ?? 'unreadable').slice(0, 60)
+  return value === undefined ? 'missing' : JSON.stringify(value).slice(0, 60)
 }
 
 function bad(message: string, cause?: unknown): IsogroupError {

@@ -26,8 +26,6 @@ export interface Interrupts {
   ofGroup(group: AssessedMembers): Guarantee
 }
 
-/** "PCI-MSIX-0000:01:00.0" -> the chip, and whose it is. */
-const OWNED_CHIP = /^(.*)-([0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7])$/
 const REMAPPED = /^IR-/
 /** "ITS-MSI", "ITS-PCI-MSI", "ITS-PCI-MSIX". */
 const ARM_ITS = /^ITS-/
@@ -41,10 +39,10 @@ export function readInterrupts(snapshot: HostSnapshot, topology: Topology): Inte
   const shared: string[] = []
   const chips = snapshot.interruptChips
   for (const chip of chips.known ? chips.value : []) {
-    const match = OWNED_CHIP.exec(chip)
-    const address = match?.[2]
-    if (match === null || address === undefined) shared.push(chip)
-    else noteOwned(owned, address, match[1] ?? '', chip, topology)
+    // "PCI-MSIX-0000:01:00.0": the chip, and whose it is.
+    const dash = chip.lastIndexOf('-')
+    if (chip.indexOf(':', dash) < 0) shared.push(chip)
+    else noteOwned(owned, chip.slice(dash + 1), chip.slice(0, dash), chip, topology)
   }
   const host = hostVerdict(snapshot, shared, owned)
   return {

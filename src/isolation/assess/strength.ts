@@ -55,15 +55,15 @@ export function strengthOf(group: AssessedMembers, context: AssessmentContext): 
   const pretence = noIommu(group, context.snapshot)
   const reset = context.resets(group)
   if (pretence === 'certain') return { ...NO_IOMMU, reset }
-  const bits = {
-    ...TRANSLATED,
+  const { translation, dma } = pretence === 'no' ? translationAndDma(group.group) : MAYBE
+  return {
+    translation,
+    dma,
     p2p: context.peers(group),
     msi: context.interrupts.ofGroup(group),
     reset,
     identity: identity(group.group),
   }
-  if (pretence === 'no') return bits
-  return { ...bits, translation: MAYBE_NO_IOMMU, dma: MAYBE_NO_IOMMU }
 }
 
 /** The guarantees of a function that is certainly in no group: no IOMMU translates for it. */
@@ -85,6 +85,7 @@ const NO_IOMMU = noGroupStrength(`the group is named ${NO_IOMMU_NAME}: it has no
 const MAYBE_NO_IOMMU = undecided(
   `the group's name is unknown: a lone function on a VFIO driver may be in a ${NO_IOMMU_NAME} group`,
 )
+const MAYBE = { translation: MAYBE_NO_IOMMU, dma: MAYBE_NO_IOMMU }
 
 /** Whether a group only pretends: VFIO makes one per device when it is told to do without an IOMMU. */
 function noIommu(
