@@ -55,7 +55,7 @@ export function strengthOf(group: AssessedMembers, context: AssessmentContext): 
   const pretence = noIommu(group, context.snapshot)
   const reset = context.resets(group)
   if (pretence === 'certain') return { ...NO_IOMMU, reset }
-  const { translation, dma } = pretence === 'no' ? translationAndDma(group.group) : MAYBE
+  const { translation, dma } = pretence === 'no' ? TRANSLATED : MAYBE
   return {
     translation,
     dma,

@@ -1,0 +1,29 @@
+/**
+ * A parsed JSON value in a few words, for messages about files from strangers.
+ *
+ * Never JSON.stringify for that: it recurses, and a file of 200,000 nested brackets, which parses well,
+ * ends the program with a stack overflow; nor does a message need a megabyte of what was found.
+ */
+const SHOWN_CHARACTERS = 60
+
+/** "missing", "7", "\"abc\"", "a list of 3", "an object" */
+export function shownValue(value: unknown): string {
+  switch (typeof value) {
+    case 'undefined':
+      return 'missing'
+    case 'string':
+      return shownText(value)
+    case 'number':
+    case 'boolean':
+      return String(value)
+    default:
+      break
+  }
+  if (value === null) return 'null'
+  return Array.isArray(value) ? `a list of ${String(value.length)}` : 'an object'
+}
+
+function shownText(text: string): string {
+  const cut = text.length > SHOWN_CHARACTERS
+  return `${JSON.stringify(text.slice(0, SHOWN_CHARACTERS))}${cut ? '...' : ''}`
+}
