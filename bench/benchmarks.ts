@@ -20,6 +20,8 @@ import {
 export interface Bench {
   /** Folder of a synthetic host of that many functions; made when first asked for. */
   readonly host: (functions: number) => string
+  /** Removes it again: the large ones take memory and names. */
+  readonly drop: (functions: number) => void
   /** Empty folder for outputs. */
   readonly scratch: string
   readonly rounds: number
@@ -157,6 +159,7 @@ async function measureLinearity(bench: Bench): Promise<Measured> {
     )
     if (empty === undefined || full === undefined) throw new Error('nothing was measured')
     rates.set(functions, ((full.median - empty.median) * 1000) / functions)
+    bench.drop(functions)
   }
   const [, small = Number.NaN] = rates.values()
   const large = [...rates.values()].at(-1) ?? Number.NaN

@@ -9,11 +9,11 @@
  *     --check            exit code 1 when a bound is not kept
  *     --write N FOLDER   only write a synthetic host of N functions
  */
-import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, statfsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { BENCHMARKS, type Benchmark, type Measured } from './benchmarks.ts'
+import { type Bench, BENCHMARKS, type Benchmark, type Measured } from './benchmarks.ts'
 import { PROGRAM } from './peers.ts'
 import { layOutHost } from './synthetic-host.ts'
 import { writeHost } from './write-host.ts'
@@ -31,8 +31,9 @@ interface Result {
   readonly skipped: string | null
 }
 
-/** Files in memory, where that is possible: the disk is not what is measured. */
-const PLACE = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
+/** What the largest host takes, with room to spare: a page and a name for every attribute. */
+const BYTES_WANTED = 6 * 2 ** 30
+const NAMES_WANTED = 1_700_000
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -63,11 +64,12 @@ async function benchmark(): Promise<number> {
     return complain(`There is no benchmark "${unknown}": ${names}`)
   }
   if (!existsSync(PROGRAM)) return complain(`Cannot find ${PROGRAM}: npm run build`)
-  const folder = mkdtempSync(join(PLACE, 'isogroup-bench-'))
+  const folder = mkdtempSync(join(place(), 'isogroup-bench-'))
   try {
+    const bench = benchIn(folder, rounds)
     const results: Result[] = []
     for (const one of BENCHMARKS.filter(({ name }) => values.only?.includes(name) ?? true)) {
-      const result = await runBenchmark(one, folder, rounds)
+      const result = await runBenchmark(one, bench)
       if (!values.json) process.stdout.write(describe(result))
       results.push(result)
     }
@@ -78,17 +80,10 @@ async function benchmark(): Promise<number> {
   }
 }
 
-async function runBenchmark(one: Benchmark, folder: string, rounds: number): Promise<Result> {
+async function runBenchmark(one: Benchmark, bench: Bench): Promise<Result> {
   const { name, title, bound, goal, unit } = one
   const skipped = one.obstacle()
-  const measured: Measured | null =
-    skipped === null
-      ? await one.measure({
-          host: (functions) => hostOf(folder, functions),
-          scratch: folder,
-          rounds,
-        })
-      : null
+  const measured: Measured | null = skipped === null ? await one.measure(bench) : null
   return {
     name,
     title,
@@ -102,13 +97,29 @@ async function runBenchmark(one: Benchmark, folder: string, rounds: number): Pro
   }
 }
 
-function hostOf(folder: string, functions: number): string {
-  const host = join(folder, `host-${functions}`)
-  if (existsSync(host)) return host
-  mkdirSync(host)
-  process.stderr.write(`writing a host of ${functions} functions\n`)
-  writeHost(host, layOutHost(functions))
-  return host
+/** Memory where there is enough of it, since the disk is not what is measured. */
+function place(): string {
+  const memory = '/dev/shm'
+  if (!existsSync(memory)) return tmpdir()
+  const { bavail, bsize, ffree } = statfsSync(memory)
+  return bavail * bsize > BYTES_WANTED && ffree > NAMES_WANTED ? memory : tmpdir()
+}
+
+/** Hosts are written when first asked for, and shared by the benchmarks of a run. */
+function benchIn(scratch: string, rounds: number): Bench {
+  const path = (functions: number): string => join(scratch, `host-${functions}`)
+  return {
+    scratch,
+    rounds,
+    host: (functions) => {
+      const host = path(functions)
+      if (existsSync(host)) return host
+      process.stderr.write(`writing a host of ${functions} functions\n`)
+      writeHost(host, layOutHost(functions))
+      return host
+    },
+    drop: (functions) => rmSync(path(functions), { recursive: true }),
+  }
 }
 
 function describe(result: Result): string {

@@ -9,12 +9,22 @@ import { writeConfigSpace } from './config-space.ts'
 import { hex, type SyntheticFunction } from './synthetic-host.ts'
 import { writeSystemFiles } from './system-files.ts'
 
+/** There on every host, with or without functions. */
+const FOLDERS = [
+  'bus/pci/devices',
+  'bus/pci/drivers',
+  'bus/pci/slots',
+  'class/net',
+  'devices/virtual/iommu',
+  'kernel/iommu_groups',
+]
+
 const MSI_WINDOW = '0x00000000fee00000 0x00000000feefffff msi\n'
 
 /** Creates sys/ and proc/ below an empty or missing folder. */
 export function writeHost(folder: string, functions: readonly SyntheticFunction[]): void {
   const sys = join(folder, 'sys')
-  for (const path of ['bus/pci/devices', 'bus/pci/drivers', 'bus/pci/slots', 'class/net']) {
+  for (const path of FOLDERS) {
     mkdirSync(join(sys, path), { recursive: true })
   }
   const groupIds = numberGroups(functions)

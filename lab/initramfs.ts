@@ -38,8 +38,14 @@ export async function baseArchive(kernel: Kernel, cacheRoot: string): Promise<st
   }
   const parts = [kernel.modules, wantedModules.join(' '), guestInit, guestPasswd, guestGroup]
   hash.update(parts.join('\n'))
-  const name = `base-${kernel.release}-${hash.digest('hex').slice(0, 16)}.cpio`
-  return cached(join(cacheRoot, 'initramfs', name), async (partial) => {
+  const prefix = `base-${kernel.release}-`
+  const name = `${prefix}${hash.digest('hex').slice(0, 16)}.cpio`
+  const directory = join(cacheRoot, 'initramfs')
+  return cached(join(directory, name), async (partial) => {
+    for (const old of await readdir(directory)) {
+      // Made of other ingredients, and more than 100 MB.
+      if (old.startsWith(prefix)) await rm(join(directory, old), { force: true })
+    }
     await writeFile(partial, cpioArchive(withParents(await baseEntries(kernel, files))))
   })
 }

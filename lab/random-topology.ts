@@ -107,6 +107,11 @@ function growSwitch(grower: Grower, depth: number): Bridge {
   grower.functionsLeft -= 1
   const slots: Slot[] = []
   for (let slot = 0; slot < random.between(1, 3); slot += 1) {
+    if (depth < depthMax && random.percent(8)) {
+      // An upstream port where a downstream port belongs: kernels have opinions about that.
+      slots.push(single(slot, growSwitch(grower, depth + 1)))
+      continue
+    }
     const functions: Piece[] = [growDownstreamPort(grower, depth)]
     if (random.percent(25)) functions.push(growDownstreamPort(grower, depth))
     slots.push(manyFunctions(grower, slot, functions))

@@ -6,7 +6,7 @@ import { actualPartition, normalPartition, restrictPartition } from '../partitio
 import type { Iommu } from '../qemu.ts'
 import type { LabCase, LabFinding } from './case.ts'
 import { checkExpectedGroups, comparePartitions } from './checks.ts'
-import { attempt, inspectHost, settleHost, text } from './inspect.ts'
+import { attempt, inspectHost, settleHost } from './inspect.ts'
 
 const golden = normalPartition(goldenGroups.map((group) => group.map((device) => `0000:${device}`)))
 
@@ -22,13 +22,12 @@ export function fixedCases(): readonly LabCase[] {
         run: async (world) => {
           const devices = await settleHost(world)
           const truth = checkTruth(iommu, devices)
-          const answers = await inspectHost(world, devices)
-          if (iommu !== 'none') return [...truth, ...answers]
-          const predicted = await world.guest.run({ run: 'isogroup predict --json' })
+          const { findings, predicted } = await inspectHost(world, devices)
+          if (iommu !== 'none') return [...truth, ...findings]
           const hypothetical = attempt('predict without an IOMMU', () => {
-            return checkExpectedGroups(golden, text(predicted))
+            return checkExpectedGroups(golden, predicted)
           })
-          return [...truth, ...answers, ...hypothetical]
+          return [...truth, ...findings, ...hypothetical]
         },
       }
     })

@@ -30,11 +30,17 @@ export async function settleHost(world: CaseWorld): Promise<readonly ActualDevic
   return parseActual(actual.stdout.toString('utf8'))
 }
 
+export type Inspection = {
+  readonly findings: readonly LabFinding[]
+  /** What `predict --json` printed for root. */
+  readonly predicted: string
+}
+
 /** Runs every inspecting command and compares. */
 export async function inspectHost(
   world: CaseWorld,
   devices: readonly ActualDevice[],
-): Promise<readonly LabFinding[]> {
+): Promise<Inspection> {
   const { guest } = world
   const predicted = await guest.run({ run: 'isogroup predict --json' })
   const listed = await guest.run({ run: 'isogroup ls --json' })
@@ -46,7 +52,7 @@ export async function inspectHost(
   world.keepEvidence('predict.json', predicted.stdout)
   world.keepEvidence('ls.json', listed.stdout)
   world.keepEvidence('doctor.json', examined.stdout)
-  return [
+  const findings = [
     ...checkEnd('predict --json', predicted),
     ...checkEnd('ls --json', listed),
     // A host that is not ready is a refusal to say yes, not an error.
@@ -61,6 +67,7 @@ export async function inspectHost(
     ...(await inspectAsUser(world)),
     ...(await replayCapture(world, captured, { predict: predicted, ls: listed, doctor: examined })),
   ]
+  return { findings, predicted: text(predicted) }
 }
 
 async function inspectAsUser(world: CaseWorld): Promise<readonly LabFinding[]> {

@@ -77,6 +77,23 @@ describe('nativeKernel()', () => {
     expect(first[1]).toBe(0xff)
   })
 
+  it('lets no path climb out of its directory', () => {
+    const kernel = nativeKernel(join(root, 'sys'))
+    for (const path of ['/../proc/long', '/a/../../proc/long', '/..']) {
+      for (const call of [
+        () => kernel.read(path),
+        () => kernel.text(path),
+        () => kernel.link(path),
+        () => kernel.list(path),
+      ]) {
+        expect(call).toThrow(expect.objectContaining({ code: 'EINVAL', path }) as Error)
+      }
+      expect(kernel.exists(path)).toBe(false)
+    }
+    writeFileSync(join(root, 'sys/..a'), 'dots')
+    expect(kernel.text('/..a')).toBe('dots')
+  })
+
   it('reads the running kernel', () => {
     expect(nativeKernel().text('/proc/sys/kernel/osrelease')).toMatch(/^\d+\.\d+/)
   })

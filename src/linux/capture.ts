@@ -36,20 +36,23 @@ export interface CaptureDocument {
 /**
  * Reads everything of the host behind the kernel port. Takes a few seconds on 10,000 functions.
  * @param identifiers keep serial numbers and MAC addresses
- * @throws KernelError when there is no PCI bus to read
+ * @param fallbackNames as linuxHost was given it: names that were printed are to be printed in replay
+ * @throws IsogroupError when there is no PCI bus to read
  */
 export function captureHost(
   kernel: KernelView,
   source: string,
   identifiers: boolean,
+  fallbackNames: () => string = () => '',
 ): CaptureDocument {
   const { kernel: recorder, recording } = traced(kernel)
-  const host = linuxHost(recorder, source)
+  const host = linuxHost(recorder, source, fallbackNames)
   const snapshot = host.snapshot()
   // Serializing touches every member, also those that are read on first use.
   JSON.stringify(snapshot)
   host.details(snapshot.functions.map((fn) => fn.address))
   host.readiness()
+  keepNames(recording, fallbackNames)
   pruneNames(recording, new Set(snapshot.functions.flatMap((fn) => wantedIds(fn))))
   pruneModules(recording)
   return {
@@ -68,6 +71,16 @@ function wantedIds(fn: {
   const { vendor, device } = fn
   if (vendor.value === undefined || device.value === undefined) return []
   return [vendor.value * 0x10000 + device.value]
+}
+
+/** A host without names of its own was shown with the fallback's: they go where its own would be. */
+function keepNames(recording: Recording, fallbackNames: () => string): void {
+  if (PCI_IDS_PATHS.some((path) => typeof recording.text[path] === 'string')) return
+  const text = fallbackNames()
+  if (text === '') return
+  const [path] = PCI_IDS_PATHS
+  recording.exists[path] = true
+  recording.text[path] = text
 }
 
 /** Only the lines of pci.ids that name this host's devices. */
@@ -95,11 +108,11 @@ function withoutIdentifiers(recording: Recording): Recording {
   for (const [path, recorded] of Object.entries(recording.bytes)) {
     bytes[path] = 'hex' in recorded ? withoutSerial(recorded) : recorded
   }
-  const commandLine = recording.text['/proc/cmdline']
-  const text =
-    typeof commandLine === 'string'
-      ? { ...recording.text, '/proc/cmdline': maskCommandLine(commandLine) }
-      : recording.text
+  const text = { ...recording.text }
+  for (const [path, mask] of MASKED_TEXTS) {
+    const recorded = text[path]
+    if (typeof recorded === 'string') text[path] = mask(recorded)
+  }
   return JSON.parse(maskAddresses(JSON.stringify({ ...recording, bytes, text }))) as Recording
 }
 
@@ -119,16 +132,34 @@ export function maskCommandLine(text: string): string {
   return text.replace(PRIVATE_ARGUMENT, '$1$2=***')
 }
 
+/**
+ * Single-board computers and mainframes print a serial number of the machine here:
+ * "Serial : 00000000a1b2c3d4" (arch/arm), "identification = 018F67" (arch/s390).
+ */
+export function maskProcessors(text: string): string {
+  return text
+    .replace(/^(Serial\s*:\s*).*$/gim, '$1***')
+    .replace(/(\bidentification = )\w+/g, '$1***')
+}
+
+const MASKED_TEXTS: readonly (readonly [path: string, mask: (text: string) => string])[] = [
+  ['/proc/cmdline', maskCommandLine],
+  ['/proc/cpuinfo', maskProcessors],
+]
+
 /** MAC addresses stand alone or inside interface names; each name keeps a number of its own. */
 function maskAddresses(json: string): string {
   const names = new Map<string, string>()
   return json
-    .replace(/\b(enx|wlx|wwx|usb|eth)([0-9a-f]{12})\b/gi, (whole, prefix: string) => {
-      const known = names.get(whole)
-      if (known !== undefined) return known
-      const masked = `${prefix}${String(names.size + 1).padStart(12, '0')}`
-      names.set(whole, masked)
-      return masked
-    })
+    .replace(
+      /\b((?:en|wl|ww|ib|sl|roce)x|usb|eth|wlan)([0-9a-f]{12})\b/gi,
+      (whole, prefix: string) => {
+        const known = names.get(whole)
+        if (known !== undefined) return known
+        const masked = `${prefix}${String(names.size + 1).padStart(12, '0')}`
+        names.set(whole, masked)
+        return masked
+      },
+    )
     .replace(/\b[0-9a-f]{2}(?:[:-][0-9a-f]{2}){5}\b/gi, '00:00:00:00:00:00')
 }

@@ -4,55 +4,66 @@ import type { DeviceDetails, SriovState } from '../isolation/host.ts'
 import type { KernelView } from '../kernel/kernel.ts'
 import { encodeBytes } from '../kernel/recording.ts'
 import { PCI_DEVICES } from './functions.ts'
-import { baseName, readBytes, readLink, readText, required } from './reading.ts'
+import { baseName, readBytes, readCount, readLink, readText, required } from './reading.ts'
 import type { ServicesByFunction } from './services.ts'
 
 export function readDetails(
   kernel: KernelView,
   address: string,
-  services: ServicesByFunction,
+  services: Fact<ServicesByFunction>,
 ): DeviceDetails {
   const dir = `${PCI_DEVICES}/${address}`
   const file = (name: string): Fact<string | null> => readText(kernel, `${dir}/${name}`)
   const needed = (name: string): Fact<string> => required(file(name), `${dir}/${name}`)
   return {
     address,
-    services: known(services.get(address) ?? []),
+    services: mapFact(services, (of) => of.get(address) ?? []),
     // Unset reads back as the literal "(null)".
     driverOverride: mapFact(file('driver_override'), (text) => (text === '(null)' ? null : text)),
-    numaNode: mapFact(file('numa_node'), (text) =>
-      text === null || text === '-1' ? null : Number(text),
-    ),
+    numaNode: readNumaNode(kernel, `${dir}/numa_node`),
     powerState: needed('power_state'),
     runtimeStatus: needed('power/runtime_status'),
     unit: mapFact(readLink(kernel, `${dir}/iommu`), (link) =>
       link === null ? null : baseName(link),
     ),
-    sriov: readSriov(kernel, dir, file),
+    sriov: readSriov(kernel, dir),
     configHex: readConfigHex(kernel, `${dir}/config`),
   }
 }
 
-function readSriov(
-  kernel: KernelView,
-  dir: string,
-  file: (name: string) => Fact<string | null>,
-): Fact<SriovState | null> {
+/** NODES_SHIFT is at most 10 (arch Kconfig files), so nodes are below 1024. */
+const NUMA_NODE_MAX = 1023
+
+function readNumaNode(kernel: KernelView, path: string): Fact<number | null> {
+  const text = readText(kernel, path)
+  if (!text.known) return text
+  // -1 is NUMA_NO_NODE; a kernel without NUMA has no such file.
+  return text.value === '-1' ? known(null) : readCount(kernel, path, NUMA_NODE_MAX)
+}
+
+/** TotalVFs and NumVFs are 16-bit registers (PCI Express Base Specification, SR-IOV capability). */
+const VIRTUAL_FUNCTIONS_MAX = 0xffff
+
+function readSriov(kernel: KernelView, dir: string): Fact<SriovState | null> {
   if (!kernel.exists(`${dir}/sriov_totalvfs`)) return known(null)
-  const total = file('sriov_totalvfs')
-  const active = file('sriov_numvfs')
+  const count = (name: string): Fact<number> =>
+    required(readCount(kernel, `${dir}/${name}`, VIRTUAL_FUNCTIONS_MAX), `${dir}/${name}`)
+  const total = count('sriov_totalvfs')
+  const active = count('sriov_numvfs')
+  const autoprobe = readCount(kernel, `${dir}/sriov_drivers_autoprobe`, 1)
   if (!total.known) return total
   if (!active.known) return active
-  const autoprobe = file('sriov_drivers_autoprobe')
+  if (!autoprobe.known) return autoprobe
   const virtualFunctions: string[] = []
-  for (let i = 0; i < Number(active.value); i++) {
+  for (let i = 0; i < active.value; i++) {
     const link = readLink(kernel, `${dir}/virtfn${String(i)}`)
     if (link.known && link.value !== null) virtualFunctions.push(baseName(link.value))
   }
   return known({
-    totalVfs: Number(total.value),
-    numVfs: Number(active.value),
-    autoprobe: !autoprobe.known || autoprobe.value !== '0',
+    totalVfs: total.value,
+    numVfs: active.value,
+    // Before 4.12, where the file is missing, drivers were always offered new virtual functions.
+    autoprobe: autoprobe.value !== 0,
     virtualFunctions,
   })
 }

@@ -20,6 +20,8 @@ export const PCI_DEVICES = '/sys/bus/pci/devices'
 /** An unprivileged read stops here: 64 bytes, 128 for a CardBus bridge (pci_read_config, pci-sysfs.c). */
 const UNPRIVILEGED_BYTES = 128
 
+const REVISION_OFFSET = 0x08
+
 export function readFunctions(
   kernel: KernelView,
   listed: readonly ListedFunction[],
@@ -168,15 +170,29 @@ class LinuxFunction implements PciFunction {
     const bytes = readBytes(this.#kernel, `${PCI_DEVICES}/${this.address}/config`)
     if (!bytes.known) return unreadConfig(`config space: ${bytes.why}`)
     if (bytes.value === null) return unreadConfig('config space: the kernel offers none')
-    return decodeConfig(bytes.value, bytes.value.length > UNPRIVILEGED_BYTES)
+    const { length } = bytes.value
+    const facts = decodeConfig(bytes.value, length > UNPRIVILEGED_BYTES)
+    return length > UNPRIVILEGED_BYTES ? facts : withRemedy(facts)
   }
 
   get revision(): Fact<number> {
-    this.#revision ??= mapFact(
-      readText(this.#kernel, `${PCI_DEVICES}/${this.address}/revision`),
-      (text) => parseInt(text ?? '', 16) || 0,
-    )
+    this.#revision ??= this.#readRevision()
     return this.#revision
+  }
+
+  #readRevision(): Fact<number> {
+    const path = `${PCI_DEVICES}/${this.address}/revision`
+    const text = readText(this.#kernel, path)
+    if (!text.known) return text
+    if (text.value !== null) {
+      const digits = /^0x([0-9a-f]{1,2})$/.exec(text.value)?.[1]
+      if (digits !== undefined) return known(parseInt(digits, 16))
+      return unknown(`${path} holds "${text.value.slice(0, 40)}", wanted 0x and two digits`)
+    }
+    // The file came with 4.10; everybody may read this byte of config space.
+    const config = readBytes(this.#kernel, `${PCI_DEVICES}/${this.address}/config`)
+    const revision = config.known ? config.value?.[REVISION_OFFSET] : undefined
+    return revision === undefined ? unknown(`${path} does not exist`) : known(revision)
   }
 
   get resetMethods(): Fact<readonly string[]> {
@@ -215,6 +231,21 @@ class LinuxFunction implements PciFunction {
       config,
       resetMethods,
     }
+  }
+}
+
+/** What an ordinary user may not read, root may: the reason says so. */
+function withRemedy(facts: ConfigFacts): ConfigFacts {
+  const explain = <T>(fact: Fact<T>): Fact<T> =>
+    fact.known || !fact.why.endsWith('bytes readable') ? fact : unknown(`${fact.why} (needs root)`)
+  return {
+    ...facts,
+    pcie: explain(facts.pcie),
+    acs: explain(facts.acs),
+    sriov: explain(facts.sriov),
+    functionLevelReset: explain(facts.functionLevelReset),
+    capabilities: explain(facts.capabilities),
+    extendedCapabilities: explain(facts.extendedCapabilities),
   }
 }
 

@@ -30,8 +30,13 @@ export function readGroups(kernel: KernelView, functions: readonly string[]): Gr
   const membersById = new Map<string, string[]>(numbers.map((id) => [id, []]))
   const covered = numbers.length === 0 ? [] : coveredDevices(kernel, functions)
   for (const [name, id] of covered ?? []) membersById.get(id)?.push(name)
-  for (const [id, members] of membersById) {
-    if (covered === null || members.length === 0) membersById.set(id, listMembers(kernel, id))
+  for (const [id, found] of membersById) {
+    if (covered !== null && found.length > 0) continue
+    const members = readList(kernel, `${GROUPS}/${id}/devices`)
+    // A group shown with too few members would look safer than it is.
+    if (!members.known) return { groups: members, otherDevices: [], groupOf: () => members }
+    if (members.value === null) membersById.delete(id)
+    else membersById.set(id, [...members.value])
   }
   return collect(kernel, membersById)
 }
@@ -59,11 +64,6 @@ function collect(
   }
 }
 
-function listMembers(kernel: KernelView, id: string): string[] {
-  const members = readList(kernel, `${GROUPS}/${id}/devices`)
-  return members.known ? [...(members.value ?? [])] : []
-}
-
 /**
  * Name and group of every device that the units list; null when a unit does not list its devices, so
  * that the groups themselves must be asked.
@@ -83,7 +83,8 @@ function coveredDevices(
     for (const name of names.value) {
       const device = pci.has(name) ? `${PCI_DEVICES}/${name}` : `${dir}/${name}`
       const link = readLink(kernel, `${device}/iommu_group`)
-      if (link.known && link.value !== null) found.push([name, baseName(link.value)])
+      if (!link.known) return null
+      if (link.value !== null) found.push([name, baseName(link.value)])
     }
   }
   return found

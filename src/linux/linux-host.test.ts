@@ -4,7 +4,6 @@ import { known } from '../base/fact.ts'
 import type { Host, PciFunction } from '../isolation/host.ts'
 import { nativeKernel } from '../kernel/native/native-kernel.ts'
 import { parseReserved } from './groups.ts'
-import { parseInterrupts } from './interrupts.ts'
 import { linuxHost } from './linux-host.ts'
 import { sampleTree, type TreeFiles, writeTree } from './tree.case.ts'
 
@@ -209,17 +208,3 @@ function nicHeader(): Uint8Array {
   bytes[0x34] = 0x40
   return bytes
 }
-
-describe('parseInterrupts()', () => {
-  it('reads old and new chip names and leaves out AMD-Vi', () => {
-    const text = [
-      '            CPU0',
-      '   0:         38   IO-APIC    2-edge      timer',
-      '  25:          0   PCI-MSI 4096-edge      AMD-Vi',
-      '  26:          0   IR-PCI-MSI 524288-edge nvme0q0',
-      ' LOC:       5000   Local timer interrupts',
-    ].join('\n')
-    expect(parseInterrupts(text)).toEqual(['IO-APIC', 'IR-PCI-MSI'])
-    expect(parseInterrupts('')).toEqual([])
-  })
-})

@@ -1,12 +1,13 @@
 /** A Linux host over any kernel: the running one, a recording, a model. */
+import { IsogroupError } from '../base/errors.ts'
 import type { Host, HostSnapshot } from '../isolation/host.ts'
-import type { KernelView } from '../kernel/kernel.ts'
+import { KernelError, type KernelView } from '../kernel/kernel.ts'
 import { type DeviceNames, deviceNames, PCI_IDS_PATHS } from '../pci/pci-ids.ts'
 import { readDetails } from './details.ts'
 import { listFunctions, readFunctions } from './functions.ts'
 import { readGroups } from './groups.ts'
 import { readInterruptChips } from './interrupts.ts'
-import { placeBuses } from './parents.ts'
+import { type ListedFunction, placeBuses } from './parents.ts'
 import { readReadiness } from './readiness.ts'
 import { readText, required } from './reading.ts'
 import { readServices } from './services.ts'
@@ -20,7 +21,7 @@ const PCI_IDS_BYTES = 16 * 1024 * 1024
 /**
  * @param source what a person should read about where this comes from: "this host"
  * @param fallbackNames pci.ids of the machine isogroup runs on, for hosts that bring none
- * @throws KernelError when there is no /sys/bus/pci/devices
+ * @throws IsogroupError from snapshot(): permission or no-source, when the functions cannot be listed
  */
 export function linuxHost(
   kernel: KernelView,
@@ -52,8 +53,23 @@ export function pciIdsText(kernel: KernelView): string | null {
   return null
 }
 
+function listOrRefuse(kernel: KernelView): ListedFunction[] {
+  try {
+    return listFunctions(kernel)
+  } catch (cause) {
+    if (!(cause instanceof KernelError)) throw cause
+    const denied = cause.code === 'EACCES' || cause.code === 'EPERM'
+    throw new IsogroupError(
+      denied ? 'permission' : 'no-source',
+      `cannot list ${cause.path}: ${cause.code}`,
+      denied ? 'Run it as a user who may look into /sys.' : 'Check that /sys is mounted.',
+      { cause },
+    )
+  }
+}
+
 function readSnapshot(kernel: KernelView, source: string, names: () => DeviceNames): HostSnapshot {
-  const listed = listFunctions(kernel)
+  const listed = listOrRefuse(kernel)
   const placement = placeBuses(kernel, listed)
   const { groups, otherDevices, groupOf } = readGroups(
     kernel,

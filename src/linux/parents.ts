@@ -8,7 +8,6 @@
  * A bus of virtual functions that do not fit on their physical function's bus has no bridge of its
  * own; its functions stand in the directory of the physical function's bridge, as wanted.
  */
-import type { Fact } from '../base/fact.ts'
 import type { HostedBus } from '../isolation/host.ts'
 import type { KernelView } from '../kernel/kernel.ts'
 import { formatBus, type PciAddress, parseAddress } from '../pci/address.ts'
@@ -33,7 +32,10 @@ export function placeBuses(kernel: KernelView, functions: readonly ListedFunctio
   for (const fn of functions) {
     const bus = formatBus(fn.at.domain, fn.at.bus)
     if (parents.has(bus)) continue
-    const place = findPlace(readLink(kernel, `/sys/bus/pci/devices/${fn.address}`))
+    const link = readLink(kernel, `/sys/bus/pci/devices/${fn.address}`)
+    // A function that has just gone tells nothing; the next one of its bus may.
+    if (!link.known || link.value === null) continue
+    const place = findPlace(link.value)
     parents.set(bus, place.parent)
     if (place.hosted !== null) hosted.set(place.hosted.bus, place.hosted.host)
   }
@@ -43,11 +45,8 @@ export function placeBuses(kernel: KernelView, functions: readonly ListedFunctio
   }
 }
 
-function findPlace(link: Fact<string | null>): {
-  parent: string | null
-  hosted: HostedBus | null
-} {
-  const parts = link.known && link.value !== null ? link.value.split('/') : []
+function findPlace(link: string): { parent: string | null; hosted: HostedBus | null } {
+  const parts = link.split('/')
   const above = parts.at(-2) ?? ''
   const parent = parseAddress(above) === null ? null : above
   const rootAt = parts.findLastIndex((part) => ROOT.test(part))

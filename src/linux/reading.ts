@@ -36,6 +36,19 @@ export function required<T>(fact: Fact<T | null>, path: string): Fact<T> {
   return fact.value === null ? unknown(`${path} does not exist`) : known(fact.value)
 }
 
+/**
+ * A whole number from 0 to `max`, as most attributes are; null when the file does not exist, unknown when
+ * it holds anything else: half a number must not pass for one, nor a huge one be counted up to.
+ */
+export function readCount(kernel: KernelView, path: string, max: number): Fact<number | null> {
+  const text = readText(kernel, path)
+  if (!text.known || text.value === null) return text.known ? known(null) : text
+  const count = /^\d{1,15}$/.test(text.value) ? Number(text.value) : NaN
+  if (count <= max) return known(count)
+  const shown = text.value.slice(0, 40)
+  return unknown(`${path} holds "${shown}", wanted a number from 0 to ${String(max)}`)
+}
+
 function attempt<T>(path: string, ask: () => T): Fact<T | null> {
   try {
     return known(ask())

@@ -8,6 +8,7 @@
  * The last PCI address in it is the owner, so disks behind controllers and keyboards behind USB hosts
  * are found the same way.
  */
+import { type Fact, known } from '../base/fact.ts'
 import type { HostService } from '../isolation/host.ts'
 import type { KernelView } from '../kernel/kernel.ts'
 import { parseAddress } from '../pci/address.ts'
@@ -30,23 +31,32 @@ const CLASSES: readonly (readonly [string, HostService['kind']])[] = [
 const NOISE =
   /^(?:event\d|js\d|mouse\d|mice$|pcm|control|hw|midi|seq|timer|renderD|version$|fbcon$)/
 
+/**
+ * One path of a disk with several: "nvme0c1n1" is the way of controller 1 to nvme0n1, which itself hangs
+ * below no PCI function (drivers/nvme/host/multipath.c, nvme_mpath_set_disk_name).
+ */
+const HIDDEN_PATH = /^(nvme\d+)c\d+(n\d+)$/
+
 export type ServicesByFunction = ReadonlyMap<string, readonly HostService[]>
 
-export function readServices(kernel: KernelView): ServicesByFunction {
+/** Unknown when a class that exists cannot be listed: an unseen network interface is not an absent one. */
+export function readServices(kernel: KernelView): Fact<ServicesByFunction> {
   const services = new Map<string, HostService[]>()
   for (const [dir, kind] of CLASSES) {
     const names = readList(kernel, `/sys/class/${dir}`)
-    for (const name of names.known ? [...(names.value ?? [])].sort() : []) {
-      if (NOISE.test(name)) continue
-      const link = readLink(kernel, `/sys/class/${dir}/${name}`)
+    if (!names.known) return names
+    for (const entry of [...(names.value ?? [])].sort()) {
+      if (NOISE.test(entry)) continue
+      const link = readLink(kernel, `/sys/class/${dir}/${entry}`)
       const owner = link.known && link.value !== null ? ownerIn(link.value) : null
       if (owner === null) continue
+      const name = entry.replace(HIDDEN_PATH, '$1$2')
       const list = services.get(owner)
       if (list === undefined) services.set(owner, [{ kind, name }])
       else list.push({ kind, name })
     }
   }
-  return services
+  return known(services)
 }
 
 function ownerIn(link: string): string | null {

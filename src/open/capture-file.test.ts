@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gunzipSync, gzipSync } from 'node:zlib'
@@ -11,6 +11,7 @@ import { captureHost, maskCommandLine } from '../linux/capture.ts'
 import { linuxHost } from '../linux/linux-host.ts'
 import { sampleTree, writeTree } from '../linux/tree.case.ts'
 import { writeCapture } from './capture-file.ts'
+import { captureSource } from './capture-source.ts'
 import { openHost } from './open-host.ts'
 
 const dir = mkdtempSync(join(tmpdir(), 'isogroup-capture-'))
@@ -112,6 +113,29 @@ describe('openHost() refuses bad captures', () => {
     expect(await codeOf(capture + huge)).toBe('bad-capture')
   })
 
+  it('of no version, and nested deeper than a stack', async () => {
+    for (const version of ['0', '-1', '0.5', '1e400', '"1"', 'null']) {
+      expect(await codeOf(`{"format":"isogroup-capture","version":${version}}`)).toBe('bad-capture')
+    }
+    const deep = '['.repeat(200_000) + ']'.repeat(200_000)
+    expect(await codeOf(`{"format":"isogroup-capture","version":${deep}}`)).toBe('bad-capture')
+    expect(await codeOf(`{"format":"isogroup-machine","version":${deep}}`)).toBe('bad-machine')
+    const capture = '{"format":"isogroup-capture","version":1,"source":"x","recording":'
+    expect(await codeOf(`${capture}{"text":{"/x":${deep}}}}`)).toBe('bad-capture')
+  })
+
+  it('with more digits than bytes, however many', async () => {
+    const capture = '{"format":"isogroup-capture","version":1,"source":"x","recording":'
+    const entry = `{"hex":"${'0'.repeat(50_000_000)}","size":4096}`
+    expect(await codeOf(`${capture}{"text":{},"link":{},"list":{},"bytes":{"/x":${entry}}}}`)).toBe(
+      'bad-capture',
+    )
+  })
+
+  it('that would unpack to more than memory', async () => {
+    expect(await codeOf(gzipSync(new Uint8Array(600 * 1024 * 1024)))).toBe('bad-capture')
+  })
+
   it('any damage to a good one gives an error of ours or a working host', async () => {
     const json = gunzipSync(readFileSync(file)).toString()
     const damage = fc.record({
@@ -147,6 +171,7 @@ describe('openHost()', () => {
     ['file:', 'usage'],
     ['file:/does/not/exist', 'io'],
     ['lspci:/does/not/exist', 'io'],
+    ['linux:', 'usage'],
     ['linux:/does/not/exist', 'no-source'],
     ['model:no-such-machine', 'no-source'],
   ])('%s is refused with %s', async (source, code) => {
@@ -161,5 +186,25 @@ describe('openHost()', () => {
     const path = join(dir, 'text')
     writeFileSync(path, '00:00.0 Host bridge [0600]: Intel Corporation Device [8086:8a12]\n')
     expect((await openHost(`lspci:${path}`)).snapshot().functions).toHaveLength(1)
+  })
+})
+
+describe('captureSource()', () => {
+  it.each([
+    ['linux:', 'usage'],
+    ['linux:/does/not/exist', 'no-source'],
+    ['model:asus-pn51', 'usage'],
+  ])('%s is refused with %s, and no file is left', async (source, code) => {
+    const path = join(dir, 'never')
+    const request = { source, path, identifiers: false, overwrite: false }
+    await expect(captureSource(request)).rejects.toMatchObject({ code })
+    expect(existsSync(path)).toBe(false)
+  })
+
+  it('records what openHost() shows', async () => {
+    const source = `linux:${root}`
+    const path = join(dir, 'recorded')
+    await captureSource({ source, path, identifiers: true, overwrite: false })
+    expect(everything(await openHost(`file:${path}`))).toEqual(everything(await openHost(source)))
   })
 })

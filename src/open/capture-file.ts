@@ -3,12 +3,14 @@
  * strangers: sizes are limited and every member is checked before anything is believed.
  */
 import { Buffer } from 'node:buffer'
-import { readFileSync, statSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { IsogroupError } from '../base/errors.ts'
 import { emptyRecording, type Recording } from '../kernel/recording.ts'
 import { CAPTURE_VERSION, type CaptureDocument } from '../linux/capture.ts'
 import { PCI_DEVICES } from '../linux/functions.ts'
+import { readBounded } from './bounded-read.ts'
+import { shownValue } from './shown-value.ts'
 
 const FILE_BYTES_MAX = 256 * 1024 * 1024
 const JSON_BYTES_MAX = 512 * 1024 * 1024
@@ -31,8 +33,8 @@ export function writeCapture(path: string, document: CaptureDocument, overwrite:
 }
 
 /** The parsed JSON of a capture or machine file, whatever it holds. @throws IsogroupError bad-capture, io */
-export function readJsonFile(path: string): unknown {
-  const bytes = readFile(path)
+export async function readJsonFile(path: string): Promise<unknown> {
+  const bytes = await readFile(path)
   const text = bytes[0] === 0x1f && bytes[1] === 0x8b ? inflate(path, bytes) : bytes
   try {
     return JSON.parse(text.toString('utf8')) as unknown
@@ -42,20 +44,11 @@ export function readJsonFile(path: string): unknown {
   }
 }
 
-function readFile(path: string): Buffer {
-  try {
-    const { size } = statSync(path)
-    if (size > FILE_BYTES_MAX) {
-      throw bad(`${path} has ${String(size)} bytes; at most ${String(FILE_BYTES_MAX)} are read`)
-    }
-    return readFileSync(path)
-  } catch (cause) {
-    if (cause instanceof IsogroupError) throw cause
-    const code = (cause as { code?: string }).code ?? 'EIO'
-    throw new IsogroupError('io', `cannot read ${path}: ${code}`, 'Check the name of the file.', {
-      cause,
-    })
-  }
+async function readFile(path: string): Promise<Buffer> {
+  const hint = 'Check the name of the file.'
+  const bytes = await readBounded({ path, maxBytes: FILE_BYTES_MAX, hint })
+  if (bytes !== null) return bytes
+  throw bad(`${path} has more than the ${String(FILE_BYTES_MAX)} bytes that are read`)
 }
 
 function inflate(path: string, bytes: Buffer): Buffer {
@@ -73,18 +66,19 @@ export function checkCapture(
   path: string,
 ): { source: string; recording: Recording } {
   const root = object(json, path, 'the document')
-  if (typeof root['version'] !== 'number') {
-    throw bad(`${path}: version is ${show(root['version'])}, wanted a number`)
+  const version = root['version']
+  if (typeof version !== 'number' || !Number.isInteger(version) || version < 1) {
+    throw bad(`${path}: version is ${shownValue(version)}, wanted a whole number from 1`)
   }
-  if (root['version'] > CAPTURE_VERSION) {
+  if (version > CAPTURE_VERSION) {
     throw new IsogroupError(
       'newer-version',
-      `${path} has capture version ${String(root['version'])}; versions up to ${String(CAPTURE_VERSION)} can be read`,
+      `${path} has capture version ${String(version)}; versions up to ${String(CAPTURE_VERSION)} can be read`,
       'Use a newer isogroup.',
     )
   }
   if (typeof root['source'] !== 'string')
-    throw bad(`${path}: source is ${show(root['source'])}, wanted a text`)
+    throw bad(`${path}: source is ${shownValue(root['source'])}, wanted a text`)
   return { source: root['source'], recording: checkRecording(root['recording'], path) }
 }
 
@@ -103,7 +97,9 @@ function checkRecording(json: unknown, path: string): Recording {
   const exists = object(parts['exists'], path, 'recording.exists')
   for (const [name, value] of Object.entries(exists)) {
     if (typeof value !== 'boolean')
-      throw bad(`${path}: recording.exists["${name}"] is ${show(value)}, wanted true or false`)
+      throw bad(
+        `${path}: recording.exists["${name}"] is ${shownValue(value)}, wanted true or false`,
+      )
     recording.exists[name] = value
   }
   return recording
@@ -120,7 +116,7 @@ function copy<T>(
     const checked = recordedFailure(value) ?? check(value)
     if (checked === null)
       throw bad(
-        `${path}: recording.${part}["${name}"] is ${show(value)}, which is no ${part} answer`,
+        `${path}: recording.${part}["${name}"] is ${shownValue(value)}, which is no ${part} answer`,
       )
     to[name] = checked
   }
@@ -135,20 +131,16 @@ function recordedBytes(value: unknown): { hex: string; size: number } | null {
   if (typeof value !== 'object' || value === null || !('hex' in value) || !('size' in value))
     return null
   const { hex, size } = value
-  if (typeof hex !== 'string' || !/^(?:[0-9a-f]{2})*$/.test(hex)) return null
   if (typeof size !== 'number' || !Number.isInteger(size) || size < 0 || size > RECORDED_BYTES_MAX)
     return null
-  return hex.length > 2 * size ? null : { hex, size }
+  if (typeof hex !== 'string' || hex.length > 2 * size || hex.length % 2 !== 0) return null
+  return /^[0-9a-f]*$/.test(hex) ? { hex, size } : null
 }
 
 function object(json: unknown, path: string, what: string): Record<string, unknown> {
   if (typeof json === 'object' && json !== null && !Array.isArray(json))
     return json as Record<string, unknown>
-  throw bad(`${path}: ${what} is ${show(json)}, wanted an object`)
-}
-
-function show(value: unknown): string {
-  return value === undefined ? 'missing' : JSON.stringify(value).slice(0, 60)
+  throw bad(`${path}: ${what} is ${shownValue(json)}, wanted an object`)
 }
 
 function bad(message: string, cause?: unknown): IsogroupError {

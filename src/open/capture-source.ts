@@ -24,6 +24,7 @@ export async function captureSource(request: CaptureRequest): Promise<void> {
   }
   const { captureHost } = await import('../linux/capture.ts')
   const { writeCapture } = await import('./capture-file.ts')
-  const document = captureHost(opened.kernel, opened.source, request.identifiers)
+  const { kernel, source, fallbackNames } = opened
+  const document = captureHost(kernel, source, request.identifiers, fallbackNames)
   writeCapture(request.path, document, request.overwrite)
 }

@@ -4,6 +4,7 @@
  */
 import { IsogroupError } from '../base/errors.ts'
 import { type Fact, known, unknown } from '../base/fact.ts'
+import { shownValue } from './shown-value.ts'
 
 /** A value and where it stands. */
 export interface Field {
@@ -14,10 +15,9 @@ export interface Field {
 
 /** @throws IsogroupError bad-machine, always */
 export function reject(field: Field, wanted: string): never {
-  const shown = field.value === undefined ? 'nothing' : JSON.stringify(field.value)
   throw new IsogroupError(
     'bad-machine',
-    `${field.path === '' ? 'the document' : field.path}: expected ${wanted}, found ${shown.slice(0, 80)}`,
+    `${field.path === '' ? 'the document' : field.path}: expected ${wanted}, found ${shownValue(field.value)}`,
     'The format is described at the top of src/open/machine-file.ts.',
   )
 }

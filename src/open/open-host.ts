@@ -2,7 +2,7 @@
  * From the text after --host to a Host: the only place that knows every kind of source. What a source
  * does not need is not loaded.
  */
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { IsogroupError } from '../base/errors.ts'
 import type { Host } from '../isolation/host.ts'
@@ -35,14 +35,18 @@ export async function openHost(source: string): Promise<Host> {
   throw unknownSource(source)
 }
 
+export interface OpenedKernel {
+  readonly kernel: KernelView
+  /** What a person calls it: "this host". */
+  readonly source: string
+  /** pci.ids of the machine isogroup runs on, for trees that bring none. */
+  readonly fallbackNames: () => string
+}
+
 /** The kernel behind a source that has one, for capturing it; null for texts and machine files. */
-export async function openKernel(
-  source: string,
-): Promise<{ kernel: KernelView; source: string } | null> {
+export async function openKernel(source: string): Promise<OpenedKernel | null> {
   if (source !== 'linux' && !source.startsWith('linux:')) return null
-  const root = source === 'linux' ? '/' : source.slice('linux:'.length)
-  const { nativeKernel } = await import('../kernel/native/native-kernel.ts')
-  return { kernel: nativeKernel(root), source: linuxLabel(root) }
+  return openRoot(source === 'linux' ? '/' : source.slice('linux:'.length))
 }
 
 /** Names of the built-in machines, for `model:NAME`. */
@@ -61,14 +65,16 @@ function unknownSource(source: string): IsogroupError {
   )
 }
 
-function linuxLabel(root: string): string {
-  return root === '/' ? 'this host' : `the tree in ${root}`
+async function openLinux(root: string): Promise<Host> {
+  const { kernel, source, fallbackNames } = await openRoot(root)
+  const { linuxHost } = await import('../linux/linux-host.ts')
+  return linuxHost(kernel, source, fallbackNames)
 }
 
-async function openLinux(root: string): Promise<Host> {
+async function openRoot(root: string): Promise<OpenedKernel> {
   if (root === '') throw unknownSource('linux:')
   const { nativeKernel } = await import('../kernel/native/native-kernel.ts')
-  const { linuxHost, pciIdsText } = await import('../linux/linux-host.ts')
+  const { pciIdsText } = await import('../linux/linux-host.ts')
   const kernel = nativeKernel(root)
   if (!kernel.exists('/sys/bus/pci/devices')) {
     throw new IsogroupError(
@@ -79,12 +85,16 @@ async function openLinux(root: string): Promise<Host> {
         : 'Name a directory that holds sys/ and proc/ of a host.',
     )
   }
-  return linuxHost(kernel, linuxLabel(root), () => pciIdsText(nativeKernel()) ?? '')
+  return {
+    kernel,
+    source: root === '/' ? 'this host' : `the tree in ${root}`,
+    fallbackNames: () => pciIdsText(nativeKernel()) ?? '',
+  }
 }
 
 async function openFile(path: string): Promise<Host> {
   const { readJsonFile, checkCapture } = await import('./capture-file.ts')
-  const json = readJsonFile(path)
+  const json = await readJsonFile(path)
   if (typeof json === 'object' && json !== null && 'format' in json) {
     if (json.format === 'isogroup-machine') return machineHost(json)
     if (json.format === 'isogroup-capture') {
@@ -111,7 +121,7 @@ async function openMachine(name: string): Promise<Host> {
     )
   }
   const { readJsonFile } = await import('./capture-file.ts')
-  return machineHost(readJsonFile(`${machineDirectory()}${name}.json`))
+  return machineHost(await readJsonFile(`${machineDirectory()}${name}.json`))
 }
 
 async function machineHost(json: unknown): Promise<Host> {
@@ -127,33 +137,23 @@ async function openLspci(path: string): Promise<Host> {
   const { nameIndex } = await import('../pci/pci-ids.ts')
   const { nativeKernel } = await import('../kernel/native/native-kernel.ts')
   const { pciIdsText } = await import('../linux/linux-host.ts')
-  const text = readLspciText(path)
+  const text = await readLspciText(path)
   const label = path === '-' ? 'standard input' : path
   const idsText = pciIdsText(nativeKernel())
   const names = withKnownNames(idsText === null ? null : nameIndex(idsText))
   return lspciHost(parseLspci(text, { label, names }))
 }
 
-function readLspciText(path: string): string {
-  try {
-    const bytes = readFileSync(path === '-' ? 0 : path)
-    if (bytes.length > LSPCI_BYTES_MAX) {
-      throw new IsogroupError(
-        'bad-lspci',
-        `${path} has ${String(bytes.length)} bytes; at most ${String(LSPCI_BYTES_MAX)} are read`,
-      )
-    }
-    return bytes.toString('utf8')
-  } catch (cause) {
-    if (cause instanceof IsogroupError) throw cause
-    const code = (cause as { code?: string }).code ?? 'EIO'
-    throw new IsogroupError(
-      'io',
-      `cannot read ${path}: ${code}`,
-      'Name a file with the text of `lspci -vvv`, or - for standard input.',
-      { cause },
-    )
-  }
+async function readLspciText(path: string): Promise<string> {
+  const { readBounded } = await import('./bounded-read.ts')
+  const hint = 'Name a file with the text of `lspci -vvv`, or - for standard input.'
+  const bytes = await readBounded({ path, maxBytes: LSPCI_BYTES_MAX, hint })
+  if (bytes !== null) return bytes.toString('utf8')
+  throw new IsogroupError(
+    'bad-lspci',
+    `${path === '-' ? 'standard input' : path} has more than the ${String(LSPCI_BYTES_MAX)} bytes that are read`,
+    hint,
+  )
 }
 
 /** machines/ lies beside src/ in the checkout and beside dist/ in the package. */

@@ -6,19 +6,11 @@
  */
 const SHOWN_CHARACTERS = 60
 
-/** "missing", "7", "\"abc\"", "a list of 3", "an object" */
+/** "nothing", "7", "\"abc\"", "a list of 3", "an object" */
 export function shownValue(value: unknown): string {
-  switch (typeof value) {
-    case 'undefined':
-      return 'missing'
-    case 'string':
-      return shownText(value)
-    case 'number':
-    case 'boolean':
-      return String(value)
-    default:
-      break
-  }
+  if (value === undefined) return 'nothing'
+  if (typeof value === 'string') return shownText(value)
+  if (typeof value === 'number' || typeof value === 'boolean') return String(value)
   if (value === null) return 'null'
   return Array.isArray(value) ? `a list of ${String(value.length)}` : 'an object'
 }

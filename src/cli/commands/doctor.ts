@@ -3,7 +3,7 @@ import { doctor } from '../../isolation/assess/doctor.ts'
 import type { DoctorReport } from '../../isolation/assess/readiness.ts'
 import type { Invocation } from '../invocation.ts'
 import { printJson } from '../print-json.ts'
-import type { Screen, Style } from '../screen.ts'
+import { hanging, type Screen, type Style } from '../screen.ts'
 import { findingLines } from '../text/finding-text.ts'
 
 export async function run(invocation: Invocation): Promise<void> {
@@ -18,7 +18,7 @@ export async function run(invocation: Invocation): Promise<void> {
   out.print([
     ...report.findings.flatMap((finding) => findingLines(finding, out)),
     '',
-    verdictLine(report, snapshot.source, out),
+    ...verdictLines(report, snapshot.source, out),
   ])
 }
 
@@ -29,7 +29,11 @@ const VERDICT: Readonly<Record<DoctorReport['verdict'], readonly [Style, string]
   unknown: ['yellow', 'may or may not be ready: what decides could not be read'],
 }
 
-function verdictLine({ verdict }: DoctorReport, source: string, screen: Screen): string {
+function verdictLines(
+  { verdict }: DoctorReport,
+  source: string,
+  screen: Screen,
+): readonly string[] {
   const [style, words] = VERDICT[verdict]
-  return screen.paint(style, `${source} ${words}`)
+  return hanging('', `${source} ${words}`, screen.width).map((line) => screen.paint(style, line))
 }

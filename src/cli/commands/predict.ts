@@ -104,10 +104,11 @@ function differenceLines(
   return differences.flatMap((difference) => {
     const { kind, devices, groups, explanation, undecided } = difference
     const title = screen.paint(undecided ? 'yellow' : 'red', `difference: ${DIFFERENCE[kind]}`)
-    const ids = groups.length === 0 ? '' : `  host: group ${groups.join(', ')}`
+    const ids = groups.length === 0 ? [] : [`host: group ${groups.join(', ')}`]
     return [
       '',
-      `${title}${ids}`,
+      title,
+      ...ids.flatMap((line) => hanging('  ', line, screen.width)),
       ...hanging('  ', devices.join(' '), screen.width),
       ...hanging('  ', explanation, screen.width),
     ]

@@ -98,10 +98,11 @@ function groupBlocksOf(
   const layout = deviceLayout(out, numeric, snapshot.functions)
   const { type, name } = group.group
   const named = name.known && name.value !== null ? ` "${name.value}"` : ''
+  const title = `group ${group.id}${named}  `
   const domain = type.known ? `default domain ${type.value}` : `default domain unknown: ${type.why}`
   return [
     [
-      `${out.paint('bold', `group ${group.id}${named}`)}  ${stateText(group, out)}`,
+      `${out.paint('bold', title)}${stateText(group, out, title.length)}`,
       ...memberLines(group, layout),
     ],
     [out.paint('bold', 'strength'), ...strengthLines(group.strength, out)],

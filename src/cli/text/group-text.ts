@@ -6,6 +6,7 @@ import { strengthLetters } from './strength-text.ts'
 import { stateText } from './viability-text.ts'
 
 const ID_WIDTH = 5
+const STATE_COLUMN = 'GROUP  STRENGTH  '.length
 
 /** The heading over the rows of groups. */
 export function groupListTitle(screen: Screen): string {
@@ -16,7 +17,8 @@ export function groupLines(group: AssessedGroup, layout: DeviceLayout): readonly
   const { screen } = layout
   const id = screen.paint('bold', group.id.padEnd(ID_WIDTH))
   const strength = strengthLetters(group.strength, screen)
-  return [`${id}  ${strength}    ${stateText(group, screen)}`, ...memberLines(group, layout)]
+  const state = stateText(group, screen, STATE_COLUMN)
+  return [`${id}  ${strength}    ${state}`, ...memberLines(group, layout)]
 }
 
 /** The devices of a group, one a line. */

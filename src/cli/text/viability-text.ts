@@ -1,13 +1,19 @@
 /** Who has a group, and what keeps users out of it. */
 import type { AssessedGroup } from '../../isolation/assess/assess.ts'
+import { driverRole } from '../../isolation/assess/driver-roles.ts'
 import type { Viability } from '../../isolation/assess/viability.ts'
-import { type Screen, type Style, hanging } from '../screen.ts'
+import { type Screen, type Style, hanging, shorten } from '../screen.ts'
 import { driverText } from './device-text.ts'
 
-/** In a few words, for a row of `ls`: "host: nvidia, snd_hda_intel". */
-export function stateText(group: AssessedGroup, screen: Screen): string {
+/**
+ * In a few words, for a row of `ls`: "host: nvidia, snd_hda_intel".
+ * @param used columns of the line that are taken already
+ */
+export function stateText(group: AssessedGroup, screen: Screen, used: number): string {
   if (isBridgesOnly(group)) return screen.paint('dim', 'bridges only')
-  return screen.paint(STATE_STYLE[group.viability.owner], stateWords(group))
+  const room = screen.width === null ? null : screen.width - used
+  const words = shorten(stateWords(group), room, screen.unicode)
+  return screen.paint(STATE_STYLE[group.viability.owner], words)
 }
 
 /** Base class 06: nothing in the group that anybody would want to have. */
@@ -30,8 +36,8 @@ function stateWords({ viability, members, others }: AssessedGroup): string {
       return 'free'
     case 'user': {
       const drivers = [...members.map(({ fn }) => fn), ...others].map(driverText)
-      const shown = [...new Set(drivers)].filter((driver) => driver !== '-' && driver !== '?')
-      return `user: ${shown.join(', ')}`
+      const users = [...new Set(drivers)].filter((driver) => driverRole(driver) === 'user')
+      return `user: ${users.join(', ')}`
     }
     case 'kernel':
       return `host: ${blockingDrivers(viability)}`

@@ -45,7 +45,10 @@ export function assess(snapshot: HostSnapshot, topology: Topology, rules: Rules)
   return {
     groups: context.membership.groups.map((members) => ({
       id: members.group.id,
-      ...members,
+      group: members.group,
+      members: members.members,
+      others: members.others,
+      unlisted: members.unlisted,
       strength: strengthOf(members, context),
       viability: viabilityOf(members, context),
     })),

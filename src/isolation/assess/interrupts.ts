@@ -26,75 +26,68 @@ export interface Interrupts {
   ofGroup(group: AssessedMembers): Guarantee
 }
 
-const REMAPPED = /^IR-/
-/** "ITS-MSI", "ITS-PCI-MSI", "ITS-PCI-MSIX". */
-const ARM_ITS = /^ITS-/
-const PLAIN_MSI = /^PCI-MSIX?$/
+/** Remapped, or "ITS-MSI", "ITS-PCI-MSIX" of ARM. */
+const GOOD = /^(?:IR|ITS)-/
+const PLAIN_MSI = /^PCI-MSIX?(?:-|$)/
 /** I/O APIC without remapping, and the frame of MSI registers that precedes the ITS on ARM. */
 const PLAIN_OTHER = /^(?:IO-APIC|GICv2m)/
 
-/** Reads the signs of a host once; `ofGroup` then costs a look-up per member. */
+/** Reads the signs of a host once; `ofGroup` then costs nothing unless the signs disagree. */
 export function readInterrupts(snapshot: HostSnapshot, topology: Topology): Interrupts {
-  const owned = new Map<string, Guarantee>()
-  const shared: string[] = []
-  const chips = snapshot.interruptChips
-  for (const chip of chips.known ? chips.value : []) {
-    // "PCI-MSIX-0000:01:00.0": the chip, and whose it is.
-    const dash = chip.lastIndexOf('-')
-    if (chip.indexOf(':', dash) < 0) shared.push(chip)
-    else noteOwned(owned, chip.slice(dash + 1), chip.slice(0, dash), chip, topology)
-  }
-  const host = hostVerdict(snapshot, shared, owned)
+  const signs = readSigns(snapshot, topology)
+  const { good, bare } = signs
+  const host = hostVerdict(snapshot, signs)
   return {
     host,
     ofGroup({ members }) {
-      let proof: Guarantee | null = null
-      if (owned.size === 0) return host
+      // Where no chip remaps, the host's verdict holds; where all do, too.
+      if (good === null || bare.size === 0) return host
       for (const node of members) {
-        const own = owned.get(node.address)
-        if (own?.verdict === 'no') return own
-        proof ??= own ?? null
+        const chip = bare.get(node.address)
+        if (chip !== undefined) return no(`interrupt chip ${chip}: not remapped`)
       }
-      // The host's word is worth more than one member's, unless it says nothing or is the same.
-      return host.verdict === 'no' ? host : (proof ?? host)
+      return host
     },
   }
 }
 
-function noteOwned(
-  owned: Map<string, Guarantee>,
-  address: string,
-  kind: string,
-  chip: string,
-  topology: Topology,
-): void {
-  const node = topology.nodes.get(address)
-  // An IOMMU's own interrupt goes around the remapping that it does for others.
-  if (node !== undefined && isIommuFunction(node)) return
-  const evidence = `interrupt chip ${chip}`
-  if (REMAPPED.test(kind) || ARM_ITS.test(kind)) {
-    if (owned.get(address)?.verdict !== 'no') owned.set(address, yes(evidence))
-  } else if (PLAIN_MSI.test(kind) || PLAIN_OTHER.test(kind)) {
-    owned.set(address, no(`${evidence}: not remapped`))
-  }
+interface Signs {
+  /** A chip that remaps; null when none is in use. */
+  readonly good: string | null
+  /** A chip that does not, whoever's it is. */
+  readonly bad: string | null
+  /** Chips that do not, by the address in their name. */
+  readonly bare: ReadonlyMap<string, string>
 }
 
-function hostVerdict(
-  snapshot: HostSnapshot,
-  shared: readonly string[],
-  owned: ReadonlyMap<string, Guarantee>,
-): Guarantee {
-  const good = shared.find((chip) => REMAPPED.test(chip) || ARM_ITS.test(chip))
-  if (good !== undefined) return yes(`interrupt chip ${good}`)
-  const ownedVerdicts = [...owned.values()]
-  const other = ownedVerdicts.find((one) => one.verdict === 'yes')
-  if (other !== undefined) return other
-  const plain = shared.find(
-    (chip) => PLAIN_OTHER.test(chip) || (PLAIN_MSI.test(chip) && !hasAmdUnit(snapshot)),
-  )
-  if (plain !== undefined) return no(`interrupt chip ${plain}: not remapped`)
-  const bad = ownedVerdicts.find((one) => one.verdict === 'no')
-  if (bad !== undefined) return bad
+function readSigns(snapshot: HostSnapshot, topology: Topology): Signs {
+  let good: string | null = null
+  let bad: string | null = null
+  const bare = new Map<string, string>()
+  const chips = snapshot.interruptChips
+  for (const chip of chips.known ? chips.value : []) {
+    if (GOOD.test(chip)) good ??= chip
+    else if (PLAIN_OTHER.test(chip)) bad ??= chip
+    else if (PLAIN_MSI.test(chip)) {
+      // "PCI-MSIX-0000:01:00.0" tells whose it is; the plain name may be an AMD IOMMU's own.
+      const owner = chip.includes(':') ? chip.slice(chip.lastIndexOf('-') + 1) : null
+      if (owner === null ? hasAmdUnit(snapshot) : isOwnInterrupt(owner, topology)) continue
+      bad ??= chip
+      if (owner !== null) bare.set(owner, chip)
+    }
+  }
+  return { good, bad, bare }
+}
+
+/** An IOMMU's own interrupt goes around the remapping that it does for others. */
+function isOwnInterrupt(owner: string, topology: Topology): boolean {
+  const node = topology.nodes.get(owner)
+  return node !== undefined && isIommuFunction(node)
+}
+
+function hostVerdict(snapshot: HostSnapshot, { good, bad }: Signs): Guarantee {
+  if (good !== null) return yes(`interrupt chip ${good}`)
+  if (bad !== null) return no(`interrupt chip ${bad}: not remapped`)
   return withoutChips(snapshot)
 }
 

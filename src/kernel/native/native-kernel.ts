@@ -11,7 +11,10 @@ import { type KernelAction, KernelError, type KernelView } from '../kernel.ts'
 const SCRATCH_BYTES = 64 * 1024
 const DEFAULT_LIMIT = 1024 * 1024
 
-/** @param root directory in front of every path; "/" for this machine */
+/**
+ * @param root directory in front of every path; "/" for this machine. Paths with a ".." are refused
+ *   (EINVAL); absolute links inside the directory lead where they say, as for every program.
+ */
 export function nativeKernel(root = '/'): KernelView {
   const prefix = root.replace(/\/+$/, '')
   const scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES)
@@ -28,16 +31,22 @@ export function nativeKernel(root = '/'): KernelView {
       }),
     link: (path) => call('link', path, () => readlinkSync(prefix + path)),
     list: (path) => call('list', path, () => readdirSync(prefix + path)),
-    exists: (path) => existsSync(prefix + path),
+    exists: (path) => !climbs(path) && existsSync(prefix + path),
   }
 }
 
 function call<T>(action: KernelAction, path: string, body: () => T): T {
+  if (climbs(path)) throw new KernelError('EINVAL', action, path)
   try {
     return body()
   } catch (cause) {
     throw new KernelError(errnoName(cause), action, path)
   }
+}
+
+/** Names come from what a tree lists and says: none of them may lead out of the tree. */
+function climbs(path: string): boolean {
+  return path.includes('/..') && path.split('/').includes('..')
 }
 
 function errnoName(cause: unknown): string {
