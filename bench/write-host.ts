@@ -6,6 +6,7 @@
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { writeConfigSpace } from './config-space.ts'
+import { sharedFiles } from './shared-files.ts'
 import { hex, type SyntheticFunction } from './synthetic-host.ts'
 import { writeSystemFiles } from './system-files.ts'
 
@@ -90,7 +91,7 @@ function writeFunction(
   })
   writeFileSync(join(folder, 'config'), config)
   for (const [name, text] of Object.entries(attributesOf(fn, virtuals.length))) {
-    writeFileSync(join(folder, name), text)
+    tree.put(join(folder, name), text)
   }
   const up = '../'.repeat(path.split('/').length)
   symlinkSync(`${up}bus/pci`, join(folder, 'subsystem'))
@@ -193,8 +194,6 @@ function writeMembership(sys: string, fn: SyntheticFunction, group: number): voi
   const folder = join(sys, 'kernel/iommu_groups', String(group))
   mkdirSync(join(folder, 'devices'), { recursive: true })
   symlinkSync(`../../../../${devicePath(fn)}`, join(folder, 'devices', fn.address))
-  writeFileSync(join(folder, 'type'), 'DMA-FQ\n')
-  writeFileSync(join(folder, 'reserved_regions'), MSI_WINDOW)
 
   const unit = join(sys, 'devices/virtual/iommu', unitName(fn))
   mkdirSync(join(unit, 'devices'), { recursive: true })

@@ -45,8 +45,9 @@ export type BootOptions = {
   readonly keep?: boolean
 }
 
-const bootDeadlineMsDefault = 120_000
-const stepDeadlineMsDefault = 120_000
+// Ten times what an idle host needs: a busy one must not fail for being slow.
+const bootDeadlineMsDefault = 300_000
+const stepDeadlineMsDefault = 180_000
 const shutDownDeadlineMs = 20_000
 
 /** Boots a machine and waits until it can run commands. */

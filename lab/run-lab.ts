@@ -7,8 +7,7 @@
  */
 import { randomInt } from 'node:crypto'
 import { mkdirSync, writeFileSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { availableParallelism, tmpdir } from 'node:os'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { cacheDirectory, findProjectRoot } from './cache.ts'
 import type { LabCase, LabFinding } from './cases/case.ts'
@@ -165,7 +164,6 @@ async function converse(
   kernel: Kernel,
   evidence: Map<string, Buffer | string>,
 ): Promise<readonly LabFinding[]> {
-  const scratch = await mkdtemp(join(tmpdir(), 'isogroup-lab-'))
   try {
     const { cacheRoot, program, keep } = lab
     const guest = await bootGuest(item.machine, kernel, { cacheRoot, program, keep })
@@ -177,7 +175,7 @@ async function converse(
       const keepEvidence = (name: string, content: Buffer | string): void => {
         evidence.set(name, content)
       }
-      const { program } = lab
+      const scratch = guest.directory
       return await item.run({ guest, program, kernel: item.kernel, scratch, keepEvidence })
     } finally {
       evidence.set('console.log', guest.consoleTail(1_000))
@@ -185,8 +183,6 @@ async function converse(
     }
   } catch (error) {
     return [{ check: 'lab', detail: error instanceof Error ? error.message : String(error) }]
-  } finally {
-    await rm(scratch, { recursive: true, force: true })
   }
 }
 

@@ -18,7 +18,7 @@ export type CaseWorld = {
   readonly guest: Guest
   readonly program: GuestProgram
   readonly kernel: KernelSeries
-  /** Empty directory of this case, for files taken out of the guest. */
+  /** A directory for files taken out of the guest; it goes when the guest goes. */
   readonly scratch: string
   /** Keeps something for the person who will look into a failure; overwrites by name. */
   readonly keepEvidence: (name: string, content: Buffer | string) => void

@@ -102,7 +102,7 @@ async function replayCapture(
   const findings: LabFinding[] = []
   for (const [command, expected] of Object.entries(inside)) {
     const words = [entry, '--host', `file:${path}`, command, '--json']
-    const replayed = await runProcess(process.execPath, words, { deadlineMs: 60_000 })
+    const replayed = await runProcess(process.execPath, words, { deadlineMs: 180_000 })
     findings.push(
       ...checkEnd(`${command} --json on the capture`, replayed, [expected.code]),
       ...checkSame(`${command} --json on the capture`, expected.stdout, replayed.stdout),

@@ -114,6 +114,20 @@ describe('a failure', () => {
     expect(JSON.parse(stdout)).toMatchObject({ error: { code: 'usage' } })
   })
 
+  it('of a file that the system keeps from this user is one of permission', async () => {
+    for (const [errno, exit, code] of [
+      ['EACCES', 7, 'permission'],
+      ['EPERM', 7, 'permission'],
+      ['EIO', 1, 'io'],
+    ] as const) {
+      const cause = Object.assign(new Error(errno), { code: errno })
+      const open = failing(new IsogroupError('io', 'cannot read x', '', { cause }))
+      const outcome = await run(['ls', '--json'], { open })
+      expect(outcome.exit).toBe(exit)
+      expect(JSON.parse(outcome.stdout)).toMatchObject({ error: { code } })
+    }
+  })
+
   it('of isogroup itself exits with 1, with its stack on stderr', async () => {
     const { exit, stderr } = await run(['ls'], { open: failing(new TypeError('no such thing')) })
     expect(exit).toBe(1)

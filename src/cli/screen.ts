@@ -62,7 +62,7 @@ function wantsColor(
   choice: ColorChoice,
 ): boolean {
   if (choice !== 'auto') return choice === 'always'
-  
+  if ((env['NO_COLOR'] ?? '') !== '') return false
   const force = env['FORCE_COLOR']
   if (force !== undefined) return force !== '0' && force !== 'false'
   return stream.isTerminal && env['TERM'] !== 'dumb'

@@ -30,7 +30,7 @@ export function standardStream(descriptor: 1 | 2): Stream {
     isTerminal: columns !== null,
     columns: columns === 0 ? null : columns,
     write: (text) => {
-      writeAll(descriptor, Buffer.from(text))
+      writeAll(Buffer.from(text), (bytes, from) => writeSync(descriptor, bytes, from))
     },
   }
 }
@@ -51,11 +51,18 @@ function terminalColumns(descriptor: 1 | 2): number | null {
 /** Milliseconds between tries when a pipe is full and somebody else made it non-blocking. */
 const FULL_PIPE_PAUSE = 2
 
-function writeAll(descriptor: number, bytes: Uint8Array): void {
+/**
+ * Writes until everything is out.
+ * @param write takes bytes from an offset on; returns how many it took, or throws as writeSync does
+ */
+export function writeAll(
+  bytes: Uint8Array,
+  write: (bytes: Uint8Array, from: number) => number,
+): void {
   let done = 0
   while (done < bytes.length) {
     try {
-      done += writeSync(descriptor, bytes, done)
+      done += write(bytes, done)
     } catch (error) {
       const code = (error as NodeJS.ErrnoException).code
       if (code === 'EPIPE') throw new ClosedPipeError()

@@ -126,7 +126,7 @@ describe('linuxHost() where the kernel answers oddly', () => {
   it('a function that goes away while it is read does not hide where its bus hangs', () => {
     const host = hostWith(({ link }) => {
       const other = '/sys/bus/pci/devices/0000:01:10.0'
-      link[other] = String(link[DIR]).replace(NIC, '0000:01:10.0')
+      link[other] = '../../../devices/pci0000:00/0000:00:01.0/0000:01:10.0'
       link[DIR] = { error: 'ENOENT' }
     })
     expect(functionOf(host, '0000:01:10.0').parent).toBe('0000:00:01.0')

@@ -12,8 +12,8 @@ import { PCI_DEVICES } from '../linux/functions.ts'
 import { readBounded } from './bounded-read.ts'
 import { shownValue } from './shown-value.ts'
 
-const FILE_BYTES_MAX = 256 * 1024 * 1024
-const JSON_BYTES_MAX = 512 * 1024 * 1024
+/** Packed or not: ten times a host of 10,000 functions (20 MiB), and within what a string can hold. */
+const DOCUMENT_BYTES_MAX = 256 * 1024 * 1024
 /** Config space is 4096 bytes; nothing else is recorded as bytes. */
 const RECORDED_BYTES_MAX = 64 * 1024
 
@@ -46,14 +46,14 @@ export async function readJsonFile(path: string): Promise<unknown> {
 
 async function readFile(path: string): Promise<Buffer> {
   const hint = 'Check the name of the file.'
-  const bytes = await readBounded({ path, maxBytes: FILE_BYTES_MAX, hint })
+  const bytes = await readBounded({ path, maxBytes: DOCUMENT_BYTES_MAX, hint })
   if (bytes !== null) return bytes
-  throw bad(`${path} has more than the ${String(FILE_BYTES_MAX)} bytes that are read`)
+  throw bad(`${path} has more than the ${String(DOCUMENT_BYTES_MAX)} bytes that are read`)
 }
 
 function inflate(path: string, bytes: Buffer): Buffer {
   try {
-    return gunzipSync(bytes, { maxOutputLength: JSON_BYTES_MAX })
+    return gunzipSync(bytes, { maxOutputLength: DOCUMENT_BYTES_MAX })
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : ''
     throw bad(`${path} is damaged or cut off: ${why}`, cause)

@@ -116,10 +116,12 @@ function apply(answers: Recording, damage: Damage, path: string): void {
     answers.bytes[path] = encodeBytes(bytes)
   } else if (damage.part === 'list') {
     const old = answers.list[path]
-    answers.list[path] = Array.isArray(old) && !whole ? [...old, damage.with] : [damage.with]
+    const names = old === undefined || 'error' in old || whole ? [] : old
+    answers.list[path] = [...names, damage.with]
   } else {
     const old = answers[damage.part][path]
-    answers[damage.part][path] = whole ? damage.with : `${String(old)}${damage.with}`
+    const text = typeof old === 'string' && !whole ? old : ''
+    answers[damage.part][path] = text + damage.with
   }
 }
 

@@ -17,6 +17,7 @@ import type { HostSnapshot, IommuUnit } from '../host.ts'
 import { isIommuFunction } from '../groups/predict.ts'
 import type { Topology } from '../topology/topology.ts'
 import { type Guarantee, no, undecided, yes } from './guarantee.ts'
+import { type KernelArgument, lastWith, parseArguments } from './kernel-arguments.ts'
 import type { AssessedMembers } from './membership.ts'
 
 export interface Interrupts {
@@ -98,10 +99,9 @@ function hasAmdUnit(snapshot: HostSnapshot): boolean {
 
 function withoutChips(snapshot: HostSnapshot): Guarantee {
   const { commandLine, units, interruptChips } = snapshot
-  const off = commandLine.known
-    ? /(?:^|\s)(intremap=off|nointremap)(?=\s|$)/.exec(commandLine.value)
-    : null
-  if (off !== null) return no(`kernel command line: ${off[1] ?? ''}`)
+  const args = commandLine.known ? parseArguments(commandLine.value) : []
+  const off = args.find(({ name }) => name === 'nointremap') ?? switchedOff(args)
+  if (off !== null) return no(`kernel command line: ${off.text}`)
   const poor = units.known ? units.value.find(lacksRemapping) : undefined
   if (poor !== undefined) {
     return no(
@@ -110,6 +110,11 @@ function withoutChips(snapshot: HostSnapshot): Guarantee {
   }
   if (!interruptChips.known) return undecided(`interrupt chips: ${interruptChips.why}`)
   return undecided('no interrupt chip in use tells whether interrupts are remapped')
+}
+
+function switchedOff(args: readonly KernelArgument[]): KernelArgument | null {
+  const last = lastWith(args, 'intremap', ['on', 'off'])
+  return last?.option === 'off' ? last.argument : null
 }
 
 const ECAP_INTERRUPT_REMAPPING = 1n << 3n

@@ -199,6 +199,18 @@ describe('remedies', () => {
     expect(remedies.at(-1)?.text).toContain('is not safe')
   })
 
+  it('never offer a port behind VMD, where everything is one group', () => {
+    const functions: DescribedHost['functions'] = [
+      ...BOARD.functions,
+      { at: '0000:00:0e.0' },
+      { at: '10000:e0:06.0', type: ROOT_PORT, acs: [0x1f, 0x1d] },
+    ]
+    const hostedBuses = [{ bus: '10000:e0', host: '0000:00:0e.0' }]
+    const host = on({ functions, hostedBuses })
+    const [move] = explainPair(host, '0000:01:00.0', '0000:00:01.0').remedies
+    expect(move?.about).toEqual(['0000:00:03.0', '0000:00:02.0'])
+  })
+
   it('for a machine without a clean port say that moving does not help', () => {
     const functions = BOARD.functions.filter(({ at }) => !/00:0[23]|02:00/.test(at))
     const { remedies } = explainPair(on({ functions }), '0000:01:00.0', '0000:00:01.0')

@@ -124,19 +124,23 @@ describe('acsIsolates() by port type', () => {
     }
   })
 
-  it('a downstream port right below a root port is an upstream port; below an upstream port it stays', () => {
-    const snapshot = describeSnapshot({
-      functions: [
-        { at: '0000:00:01.0', type: 4, acs: ON },
-        { at: '0000:01:00.0', parent: '0000:00:01.0', type: 6 },
-        { at: '0000:02:00.0', parent: '0000:01:00.0', type: 6 },
-        { at: '0000:03:00.0', parent: '0000:02:00.0', type: 6 },
-      ],
-    })
-    const { nodes } = buildTopology(snapshot)
-    const rules = rulesFor(snapshot, null)
-    const verdicts = [...nodes.values()].map((node) => acsIsolates(node, rules).verdict)
-    expect(verdicts).toEqual(['yes', 'yes', 'no', 'yes'])
+  it('a switch port in an impossible place is judged as an endpoint, the one below it as what it is', () => {
+    const port = { at: '0000:00:01.0', type: 4, acs: ON } as const
+    const verdicts = (types: readonly number[]): string[] => {
+      const below = types.map((type, i) => ({
+        at: `0000:0${String(i + 1)}:00.0`,
+        parent: i === 0 ? port.at : `0000:0${String(i)}:00.0`,
+        type,
+      }))
+      const snapshot = describeSnapshot({ functions: [port, ...below] })
+      const rules = rulesFor(snapshot, null)
+      const nodes = [...buildTopology(snapshot).nodes.values()].slice(1)
+      return nodes.map((node) => acsIsolates(node, rules).verdict)
+    }
+    expect(verdicts([5, 6])).toEqual(['yes', 'no'])
+    expect(verdicts([6, 6, 6])).toEqual(['yes', 'no', 'yes'])
+    // The machine of the lab: upstream below upstream, then downstream.
+    expect(verdicts([5, 5, 6])).toEqual(['yes', 'yes', 'no'])
   })
 
   it('a virtual function isolates whatever its config space says', () => {

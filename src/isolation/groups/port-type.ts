@@ -19,20 +19,22 @@ export function portType(node: Node): Fact<number | null> {
   return type
 }
 
+/**
+ * An impossible stack of switch ports makes the kernel correct the lower one: a downstream port below a
+ * port that faces down, an upstream port below an upstream port. It clears the type bits and then ORs
+ * the new type in without shifting it, so a corrected port ends up as type 0, an endpoint: seen in the
+ * lab on 6.1.192 and 6.12.117, where both kinds are judged as endpoints.
+ */
 function correctedType(node: Node): Fact<number | null> {
   const own = rawType(node)
   if (!own.known || own.value === null || node.parent === null) return own
-  // Only claimed switch ports are corrected; asking further up would cost a walk for nothing.
-  if (own.value !== PCIE_TYPE.downstreamPort && own.value !== PCIE_TYPE.upstreamPort) return own
+  const { downstreamPort, upstreamPort, endpoint } = PCIE_TYPE
+  if (own.value !== downstreamPort && own.value !== upstreamPort) return own
   const above = portType(node.parent)
   if (!above.known || above.value === null) return own
-  if (own.value === PCIE_TYPE.downstreamPort && facesDown(above.value)) {
-    return known(PCIE_TYPE.upstreamPort)
-  }
-  if (own.value === PCIE_TYPE.upstreamPort && above.value === PCIE_TYPE.upstreamPort) {
-    return known(PCIE_TYPE.downstreamPort)
-  }
-  return own
+  const impossible =
+    own.value === downstreamPort ? facesDown(above.value) : above.value === upstreamPort
+  return impossible ? known(endpoint) : own
 }
 
 /** A virtual function is an endpoint by definition (SR-IOV specification 3.5.2). */
