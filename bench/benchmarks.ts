@@ -20,8 +20,6 @@ import {
 export interface Bench {
   /** Folder of a synthetic host of that many functions; made when first asked for. */
   readonly host: (functions: number) => string
-  /** Removes it again: the large ones take memory and names. */
-  readonly drop: (functions: number) => void
   /** Empty folder for outputs. */
   readonly scratch: string
   readonly rounds: number
@@ -148,26 +146,16 @@ async function measureMemory(bench: Bench): Promise<Measured> {
   }
 }
 
-/** Time beyond that on the empty host, divided by the number of functions. */
+/** Time beyond that on the empty host, divided by the number of functions; all sizes in turns. */
 async function measureLinearity(bench: Bench): Promise<Measured> {
-  const rates = new Map<number, number>()
-  for (const functions of SIZES) {
-    const [empty, full] = await takeTurns(
-      [isogroupLs(bench.host(0), 0), isogroupLs(bench.host(functions), functions)],
-      bench.rounds,
-      bench.scratch,
-    )
-    if (empty === undefined || full === undefined) throw new Error('nothing was measured')
-    rates.set(functions, ((full.median - empty.median) * 1000) / functions)
-    bench.drop(functions)
-  }
-  const [, small = Number.NaN] = rates.values()
-  const large = [...rates.values()].at(-1) ?? Number.NaN
+  const contenders = [0, ...SIZES].map((functions) => isogroupLs(bench.host(functions), functions))
+  const [empty, ...full] = await takeTurns(contenders, bench.rounds, bench.scratch)
+  if (empty === undefined) throw new Error('nothing was measured')
+  const rates = full.map(({ median }, n) => ((median - empty.median) * 1000) / (SIZES[n] ?? 1))
+  const [, small = Number.NaN] = rates
   return {
-    value: large / small,
-    details: [...rates].map(
-      ([functions, rate]) => `${functions}: ${rate.toFixed(1)} us per function`,
-    ),
+    value: (rates.at(-1) ?? Number.NaN) / small,
+    details: rates.map((rate, n) => `${SIZES[n] ?? 0}: ${rate.toFixed(1)} us per function`),
   }
 }
 

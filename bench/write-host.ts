@@ -24,18 +24,23 @@ const MSI_WINDOW = '0x00000000fee00000 0x00000000feefffff msi\n'
 
 /** Creates sys/ and proc/ below an empty or missing folder. */
 export function writeHost(folder: string, functions: readonly SyntheticFunction[]): void {
-  const sys = join(folder, 'sys')
-  for (const path of FOLDERS) {
-    mkdirSync(join(sys, path), { recursive: true })
-  }
+  const tree: Tree = { sys: join(folder, 'sys'), put: sharedFiles() }
+  for (const path of FOLDERS) mkdirSync(join(tree.sys, path), { recursive: true })
   const groupIds = numberGroups(functions)
-  const virtuals = countVirtuals(functions)
+  const virtuals = findVirtuals(functions)
+  for (const group of groupIds.values()) writeGroup(tree, group)
   for (const fn of functions) {
     const group = groupIds.get(fn.groupKey) ?? 0
-    writeFunction(sys, fn, group, virtuals.get(fn) ?? [])
-    writeMembership(sys, fn, group)
+    writeFunction(tree, fn, group, virtuals.get(fn) ?? [])
+    writeMembership(tree, fn, group)
   }
   writeSystemFiles(folder, functions)
+}
+
+interface Tree {
+  /** The folder sys/. */
+  readonly sys: string
+  readonly put: (path: string, text: string) => void
 }
 
 function numberGroups(functions: readonly SyntheticFunction[]): Map<string, number> {
@@ -46,7 +51,7 @@ function numberGroups(functions: readonly SyntheticFunction[]): Map<string, numb
   return ids
 }
 
-function countVirtuals(
+function findVirtuals(
   functions: readonly SyntheticFunction[],
 ): Map<SyntheticFunction, SyntheticFunction[]> {
   const found = new Map<SyntheticFunction, SyntheticFunction[]>()
@@ -71,7 +76,7 @@ function unitName(fn: SyntheticFunction): string {
 }
 
 function writeFunction(
-  sys: string,
+  { sys, put }: Tree,
   fn: SyntheticFunction,
   group: number,
   virtuals: readonly SyntheticFunction[],
@@ -91,7 +96,7 @@ function writeFunction(
   })
   writeFileSync(join(folder, 'config'), config)
   for (const [name, text] of Object.entries(attributesOf(fn, virtuals.length))) {
-    tree.put(join(folder, name), text)
+    put(join(folder, name), text)
   }
   const up = '../'.repeat(path.split('/').length)
   symlinkSync(`${up}bus/pci`, join(folder, 'subsystem'))
@@ -190,9 +195,15 @@ function upper(value: number, digits: number): string {
   return hex(value, digits).toUpperCase()
 }
 
-function writeMembership(sys: string, fn: SyntheticFunction, group: number): void {
+function writeGroup({ sys, put }: Tree, group: number): void {
   const folder = join(sys, 'kernel/iommu_groups', String(group))
   mkdirSync(join(folder, 'devices'), { recursive: true })
+  put(join(folder, 'type'), 'DMA-FQ\n')
+  put(join(folder, 'reserved_regions'), MSI_WINDOW)
+}
+
+function writeMembership({ sys }: Tree, fn: SyntheticFunction, group: number): void {
+  const folder = join(sys, 'kernel/iommu_groups', String(group))
   symlinkSync(`../../../../${devicePath(fn)}`, join(folder, 'devices', fn.address))
 
   const unit = join(sys, 'devices/virtual/iommu', unitName(fn))

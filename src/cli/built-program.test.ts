@@ -3,6 +3,7 @@
  * exit codes behave. Everything that needs no process is tested in run.test.ts.
  */
 import { spawn, spawnSync } from 'node:child_process'
+import { closeSync, openSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { type Metafile, build } from 'esbuild'
 import { beforeAll, describe, expect, it } from 'vitest'
@@ -78,6 +79,17 @@ describe('the program', () => {
   it('exits with the code of the failure', () => {
     expect(program(['frobnicate']).status).toBe(2)
     expect(program(['--host', 'model:hp-spectre-15-df1', 'show', '99:00.0']).status).toBe(4)
+  })
+
+  it('names a full disk as what it is', () => {
+    const full = openSync('/dev/full', 'w')
+    const { status, stderr } = spawnSync(process.execPath, [PROGRAM, '--help'], {
+      stdio: ['ignore', full, 'pipe'],
+      encoding: 'utf8',
+    })
+    closeSync(full)
+    expect(status).toBe(1)
+    expect(stderr).toMatch(/^isogroup: cannot write the output: ENOSPC\n/)
   })
 
   it('reads text from standard input', () => {

@@ -139,7 +139,8 @@ function unknownCommand(word: string): IsogroupError {
   const meant = nearest(word, names)
   const [first] = meant
   let hint = `commands are ${names.join(', ')}`
-  if (/[:.\d]/.test(word)) hint = `isogroup show ${word}`
+  if (word === 'help') hint = 'isogroup --help'
+  else if (/[:.\d]/.test(word)) hint = `isogroup show ${word}`
   else if (first !== undefined) hint = `isogroup ${first}`
   return new IsogroupError('usage', `"${word}" is no command`, hint)
 }

@@ -81,6 +81,12 @@ describe('the command line', () => {
     })
   }
 
+  it('suggests what was probably meant', async () => {
+    expect((await run(['tre'])).stderr).toContain('next: isogroup tree')
+    expect((await run(['help'])).stderr).toContain('next: isogroup --help')
+    expect((await run(['zzzzzz'])).stderr).toContain('next: commands are ls, show,')
+  })
+
   it('suggests show for a word that looks like a target', async () => {
     expect((await run(['01:00.0'])).stderr).toContain('next: isogroup show 01:00.0')
   })
@@ -148,8 +154,10 @@ describe('a reader that goes away', () => {
     expect(outcome).toEqual({ exit: 0, stdout: '', stderr: '' })
   })
 
-  it('ends a failing command silently too', async () => {
+  it('does not hide a failure: the exit code and the message on stderr stay', async () => {
     const outcome = await run(['explain', 'x', '--json'], { host: HOST, readerLeavesAfter: 0 })
-    expect(outcome.stderr).toBe('')
+    expect(outcome.exit).toBe(4)
+    expect(outcome.stdout).toBe('')
+    expect(outcome.stderr).toContain('no device "x"')
   })
 })

@@ -6,6 +6,7 @@ import type { Host } from '../isolation/host.ts'
 import type { CaptureRequest } from '../open/capture-source.ts'
 import { EXIT, type Failure, failureLines, failureOf } from './failure.ts'
 import type { Invocation } from './invocation.ts'
+import { API_VERSION } from './print-json.ts'
 import { type ParsedLine, parseLine } from './program.ts'
 import { screenOver } from './screen.ts'
 import { ClosedPipeError, type Stream } from './stream.ts'
@@ -26,16 +27,6 @@ export async function runLine(
   argv: readonly string[],
   surroundings: Surroundings,
 ): Promise<number> {
-  try {
-    return await attempt(argv, surroundings)
-  } catch (error) {
-    // A reader that has seen enough is no failure.
-    if (error instanceof ClosedPipeError) return EXIT.done
-    throw error
-  }
-}
-
-async function attempt(argv: readonly string[], surroundings: Surroundings): Promise<number> {
   let line: ParsedLine | null = null
   try {
     line = parseLine(
@@ -50,7 +41,8 @@ async function attempt(argv: readonly string[], surroundings: Surroundings): Pro
     await run(invocationFor(line, surroundings), line.args, line.options)
     return EXIT.done
   } catch (error) {
-    if (error instanceof ClosedPipeError) throw error
+    // A reader that has seen enough is no failure.
+    if (error instanceof ClosedPipeError) return EXIT.done
     const failure = failureOf(error)
     // A line that could not be parsed may still have asked for JSON.
     report(failure, line?.json ?? argv.includes('--json'), surroundings)
@@ -75,8 +67,17 @@ function invocationFor(line: ParsedLine, surroundings: Surroundings): Invocation
 function report(failure: Failure, json: boolean, { stdout, stderr }: Surroundings): void {
   if (json) {
     const { code, message, hint } = failure
-    const error = { apiVersion: 'isogroup/v1', error: { code, message, hint } }
-    stdout.write(`${JSON.stringify(error)}\n`)
+    const error = { apiVersion: API_VERSION, error: { code, message, hint } }
+    writeIfPossible(stdout, `${JSON.stringify(error)}\n`)
   }
-  stderr.write(`${failureLines(failure).join('\n')}\n`)
+  writeIfPossible(stderr, `${failureLines(failure).join('\n')}\n`)
+}
+
+/** When even the failure cannot be written, the exit code is all that is left to say. */
+function writeIfPossible(stream: Stream, text: string): void {
+  try {
+    stream.write(text)
+  } catch {
+    return
+  }
 }

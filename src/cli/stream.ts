@@ -6,9 +6,10 @@
  * the start-up cost of process.stdout.
  */
 import { fstatSync, writeSync } from 'node:fs'
+import { IsogroupError } from '../base/errors.ts'
 
 export interface Stream {
-  /** @throws ClosedPipeError when nobody reads any more */
+  /** @throws ClosedPipeError when nobody reads any more, IsogroupError io */
   write(text: string): void
   readonly isTerminal: boolean
   /** Columns of the terminal; null when it is none or does not tell. */
@@ -66,7 +67,14 @@ export function writeAll(
     } catch (error) {
       const code = (error as NodeJS.ErrnoException).code
       if (code === 'EPIPE') throw new ClosedPipeError()
-      if (code !== 'EAGAIN') throw error
+      if (code !== 'EAGAIN') {
+        throw new IsogroupError(
+          'io',
+          `cannot write the output: ${code ?? 'unknown error'}`,
+          'look at where the output goes: is its disk full?',
+          { cause: error },
+        )
+      }
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, FULL_PIPE_PAUSE)
     }
   }

@@ -107,7 +107,8 @@ export const FINDINGS: Readonly<Record<FindingCode, FindingKind>> = {
     severities: ['ok', 'problem', 'unknown'],
     meaning:
       'whether the kernel made isolation groups; a problem when it did not and no cause was found',
-    remedy: 'the kernel log (dmesg as root, lines with DMAR, IOMMU or AMD-Vi) shows what the kernel found',
+    remedy:
+      'the kernel log (dmesg as root, lines with DMAR, IOMMU or AMD-Vi) shows what the kernel found',
   },
   'HOST-IOMMU-ARGUMENT': {
     severities: ['problem'],

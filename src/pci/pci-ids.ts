@@ -1,9 +1,9 @@
 /**
  * Names from the PCI ID Repository's file pci.ids, as lspci prints them.
  *
- * The file has 40,000 lines and a host a few dozen ids, so nothing is parsed as a whole for numbers
- * to names: vendor blocks are found by searching the text. Names to numbers, for lspci texts without
- * numbers, do need an index; it is built once.
+ * The file has 40,000 lines and a host a few dozen ids, so for numbers to names only the headings
+ * (vendors and base classes) are indexed, and of the rest the blocks that are asked for. Names to
+ * numbers, for lspci texts without numbers, need an index of everything; it is built once.
  *
  *     8086  Intel Corporation
  *     <tab>10d3  82574L Gigabit Network Connection
@@ -28,31 +28,38 @@ export const PCI_IDS_PATHS = [
   '/usr/local/share/pci.ids',
 ] as const
 
+/** A vendor or base class with the lines below it. */
 interface Block {
+  readonly name: string
+  /** Where the line after its own starts, and where the next block does. */
   readonly start: number
   readonly end: number
-  readonly name: string
 }
+
+type Entries = ReadonlyMap<number, string>
 
 /** @param text the whole file; an empty text knows no names */
 export function deviceNames(text: string): DeviceNames {
-  const body = `\n${text}`
-  const vendors = new Map<number, Block | null>()
-  const devices = new Map<number, string | null>()
-  const classes = new Map<number, string | null>()
+  let blocks: ReadonlyMap<string, Block> | undefined
+  const entries = new Map<Block, Entries>()
+  const names = new Map<number, string | null>()
+  const block = (key: string): Block | undefined => {
+    blocks ??= indexBlocks(text)
+    return blocks.get(key)
+  }
+  const entry = (of: Block, id: number): string | undefined =>
+    memo(entries, of, () => readEntries(text, of)).get(id)
   return {
     device: (vendor, device) =>
-      memo(devices, vendor * 0x10000 + device, () => {
-        const block = memo(vendors, vendor, () => findBlock(body, hex(vendor, 4)))
-        if (block === null) return null
-        const name = entryIn(body, block, hex(device, 4))
-        return `${block.name} ${name ?? `Device ${hex(device, 4)}`}`
+      memo(names, vendor * 0x10000 + device, () => {
+        const of = block(hex(vendor, 4))
+        if (of === undefined) return null
+        return `${of.name} ${entry(of, device) ?? `Device ${hex(device, 4)}`}`
       }),
-    className: (code) =>
-      memo(classes, code, () => {
-        const block = findBlock(body, `C ${hex(code >> 8, 2)}`)
-        return block === null ? null : (entryIn(body, block, hex(code & 0xff, 2)) ?? block.name)
-      }),
+    className: (code) => {
+      const of = block(`C ${hex(code >> 8, 2)}`)
+      return of === undefined ? null : (entry(of, code & 0xff) ?? of.name)
+    },
   }
 }
 
@@ -64,24 +71,50 @@ function memo<K, V>(cache: Map<K, V>, key: K, make: () => V): V {
   return made
 }
 
-const NEXT_BLOCK = /\n[0-9a-fC]/g
+const HEADING = /(?:C [0-9a-f]{2}|[0-9a-f]{4})(?= {2})/y
+const ENTRY = /\t([0-9a-f]{2,4}) {2}/y
 
-function findBlock(body: string, key: string): Block | null {
-  const start = body.indexOf(`\n${key}  `)
-  if (start < 0) return null
-  NEXT_BLOCK.lastIndex = start + 1
-  const end = NEXT_BLOCK.exec(body)?.index ?? body.length
-  return { start, end, name: lineFrom(body, start + key.length + 3) }
+/**
+ * One pass over the lines finds all headings. Searching the text for each id instead takes as long as
+ * this whole pass, every time.
+ */
+function indexBlocks(text: string): ReadonlyMap<string, Block> {
+  const found: { key: string; name: string; at: number; start: number }[] = []
+  for (let at = 0; at < text.length; ) {
+    const end = lineEnd(text, at)
+    HEADING.lastIndex = at
+    const key = HEADING.exec(text)?.[0]
+    if (key !== undefined) {
+      found.push({ key, name: text.slice(at + key.length, end).trim(), at, start: end + 1 })
+    }
+    at = end + 1
+  }
+  const blocks = new Map<string, Block>()
+  found.forEach(({ key, name, start }, n) => {
+    const end = found[n + 1]?.at ?? text.length
+    // The first of two with one id counts, as for lspci.
+    if (!blocks.has(key)) blocks.set(key, { name, start, end })
+  })
+  return blocks
 }
 
-function entryIn(body: string, block: Block, key: string): string | null {
-  const found = body.indexOf(`\n\t${key}  `, block.start)
-  return found < 0 || found >= block.end ? null : lineFrom(body, found + key.length + 4)
+function readEntries(text: string, { start, end }: Block): Entries {
+  const entries = new Map<number, string>()
+  for (let at = start; at < end; ) {
+    const next = lineEnd(text, at)
+    ENTRY.lastIndex = at
+    const id = ENTRY.exec(text)?.[1]
+    if (id !== undefined && !entries.has(parseInt(id, 16))) {
+      entries.set(parseInt(id, 16), text.slice(ENTRY.lastIndex, next).trim())
+    }
+    at = next + 1
+  }
+  return entries
 }
 
-function lineFrom(body: string, start: number): string {
-  const end = body.indexOf('\n', start)
-  return body.slice(start, end < 0 ? body.length : end).trim()
+function lineEnd(text: string, start: number): number {
+  const end = text.indexOf('\n', start)
+  return end < 0 ? text.length : end
 }
 
 /** The file with only the vendors and devices given (vendor << 16 | device) and all classes. */

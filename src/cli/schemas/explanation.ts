@@ -1,6 +1,23 @@
 /** `explain --json` */
 import * as v from 'valibot'
+import type { RemedyCode } from '../../isolation/explain/explanation.ts'
 import { address, finding, groupId, join, result } from './shared-shapes.ts'
+
+/** All of them; documented in docs/reference/json.md. */
+export const REMEDY_CODES: readonly RemedyCode[] = [
+  'move-card',
+  'firmware-acs',
+  'config-acs',
+  'newer-kernel',
+  'drop-argument',
+  'missing-quirk',
+  'one-chip',
+  'bridge-hides',
+  'shared-id',
+  'vmd-off',
+  'read-more',
+  'not-override',
+]
 
 export const explanation: v.GenericSchema = result('Explanation', {
   host: v.string(),
@@ -25,20 +42,7 @@ export const explanation: v.GenericSchema = result('Explanation', {
   }),
   remedies: v.array(
     v.strictObject({
-      code: v.picklist([
-        'move-card',
-        'firmware-acs',
-        'config-acs',
-        'newer-kernel',
-        'drop-argument',
-        'missing-quirk',
-        'one-chip',
-        'bridge-hides',
-        'shared-id',
-        'vmd-off',
-        'read-more',
-        'not-override',
-      ]),
+      code: v.picklist(REMEDY_CODES),
       text: v.string(),
       argument: v.nullable(v.pipe(v.string(), v.description('kernel argument to add or to drop'))),
       about: v.array(address),

@@ -15,7 +15,7 @@ const guarantee = v.strictObject({
   evidence: v.pipe(v.string(), v.nonEmpty()),
 })
 
-export const strength: v.GenericSchema = v.strictObject({
+const strength = v.strictObject({
   translation: v.pipe(guarantee, v.description('DMA goes through the IOMMU')),
   dma: v.pipe(guarantee, v.description("cannot reach other groups' memory")),
   p2p: v.pipe(guarantee, v.description('peer traffic cannot bypass the IOMMU')),
@@ -24,7 +24,7 @@ export const strength: v.GenericSchema = v.strictObject({
   identity: v.pipe(guarantee, v.description('no reserved region forces 1:1 memory')),
 })
 
-export const viability: v.GenericSchema = v.strictObject({
+const viability = v.strictObject({
   verdict: v.picklist(['viable', 'not-viable', 'unknown']),
   rule: v.picklist(['since-5.19', 'before-5.19']),
   blockers: v.array(v.strictObject({ device: v.string(), driver: v.string(), reason: v.string() })),

@@ -8,23 +8,13 @@ import { STRENGTH_BITS, type Strength, type StrengthBit } from '../../isolation/
 import type { Verdict } from '../../isolation/assess/guarantee.ts'
 import { type Screen, type Style, hanging } from '../screen.ts'
 
-export const STRENGTH_LETTERS: Readonly<Record<StrengthBit, string>> = {
+const STRENGTH_LETTERS: Readonly<Record<StrengthBit, string>> = {
   translation: 'T',
   dma: 'D',
   p2p: 'P',
   msi: 'M',
   reset: 'R',
   identity: 'I',
-}
-
-/** What each guarantee means, in the words of docs/concepts.md. */
-const MEANING: Readonly<Record<StrengthBit, string>> = {
-  translation: 'its DMA goes through the IOMMU',
-  dma: 'it cannot reach the memory of other groups',
-  p2p: 'its traffic to other devices cannot bypass the IOMMU',
-  msi: 'it cannot forge the interrupts of others',
-  reset: 'resetting it touches nothing outside the group',
-  identity: 'no firmware region forces it to fixed memory',
 }
 
 const STYLE_OF: Readonly<Record<Verdict, Style>> = { yes: 'green', no: 'red', unknown: 'yellow' }
@@ -56,11 +46,4 @@ export function strengthLegend(): readonly string[] {
     'strength: T translation, D own DMA context, P no peer bypass, M MSI remapped,',
     '          R reset stays inside, I no identity regions; - no, ? unknown',
   ]
-}
-
-/** The meaning of the guarantees that do not hold, for `show`. */
-export function weaknessLines(strength: Strength, screen: Screen): readonly string[] {
-  return STRENGTH_BITS.filter((bit) => strength[bit].verdict === 'no').flatMap((bit) =>
-    hanging('  not given: ', MEANING[bit], screen.width),
-  )
 }

@@ -2,7 +2,10 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { type Fact, known } from '../../base/fact.ts'
 import { unreadConfig } from '../../pci/config-facts.ts'
+import { predictGroups } from '../groups/predict.ts'
+import { rulesFor } from '../groups/rules.ts'
 import type { HostSnapshot, PciFunction } from '../host.ts'
+import { buildTopology } from '../topology/topology.ts'
 import {
   assessSnapshot,
   GOOD_HOST,
@@ -209,13 +212,29 @@ describe('strength as a whole', () => {
     )
   })
 
-  it('one group that holds everything has no peers to reach, and splitting it never helps', () => {
+  it('one group that holds everything has no peers to reach', () => {
     fc.assert(
       fc.property(someHost, (host) => {
-        const whole = host.functions.map((fn) => ({ ...fn, group: '1' }))
-        expect(
-          groupIn({ ...host, functions: whole, groupFacts: {} }, '1').strength.p2p.verdict,
-        ).toBe('yes')
+        const functions = host.functions.map((fn) => ({ ...fn, group: '1' }))
+        const { p2p } = groupIn({ ...host, functions, groupFacts: {} }, '1').strength
+        expect(p2p.verdict).toBe('yes')
+      }),
+    )
+  })
+
+  it('in the groups that the kernel forms, only a switch and a one-sided slot let peers through', () => {
+    fc.assert(
+      fc.property(someHost, (host) => {
+        const alone = snapshotOf({ ...host, groupFacts: {} })
+        const { groups } = predictGroups(buildTopology(alone), alone, rulesFor(alone, null))
+        const ids = new Map(
+          groups.flatMap(({ devices }, id) => devices.map((at) => [at, String(id)])),
+        )
+        const functions = host.functions.map((fn) => ({ ...fn, group: ids.get(fn.at) ?? null }))
+        for (const { strength } of assessSnapshot(snapshotOf({ ...host, functions })).groups) {
+          if (strength.p2p.verdict === 'yes') continue
+          expect(strength.p2p.evidence).toMatch(/inside the switch|inside their slot|vfio-noiommu/)
+        }
       }),
     )
   })

@@ -1,8 +1,9 @@
-/** docs/reference/errors.md and exit-codes.md against the program, both ways. */
+/** docs/reference/errors.md, exit-codes.md and json.md against the program. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { EXIT, EXIT_OF } from './failure.ts'
+import { REMEDY_CODES } from './schemas/explanation.ts'
 
 const REFERENCE = join(import.meta.dirname, '../../docs/reference')
 
@@ -27,5 +28,14 @@ describe('exit-codes.md', () => {
   it('has every exit code that a command ends with', () => {
     const documented = new Set(rows('exit-codes.md').map(([code]) => code))
     for (const exit of Object.values(EXIT)) expect(documented).toContain(String(exit))
+  })
+})
+
+describe('json.md', () => {
+  it('has every remedy that explain can give, and no other', () => {
+    const text = readFileSync(join(REFERENCE, 'json.md'), 'utf8')
+    const table = text.slice(text.indexOf('## Remedies'))
+    const documented = [...table.matchAll(/^\| `([a-z-]+)` \|/gm)].map((match) => match[1])
+    expect(documented).toEqual(REMEDY_CODES)
   })
 })
