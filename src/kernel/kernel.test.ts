@@ -130,6 +130,17 @@ describe('readOnly()', () => {
 })
 
 describe('encodeBytes() and decodeBytes()', () => {
+  it('write lower-case digits and cut off trailing zeros', () => {
+    const bytes = Uint8Array.from([0x00, 0x9a, 0xbc, 0xf0, 0x01, 0x00, 0x00])
+    expect(encodeBytes(bytes)).toEqual({ hex: '009abcf001', size: 7 })
+    expect(encodeBytes(new Uint8Array(3))).toEqual({ hex: '', size: 3 })
+  })
+
+  it('keep what is longer than one chunk', () => {
+    const bytes = Uint8Array.from({ length: 20_000 }, (_, i) => (i % 255) + 1)
+    expect(decodeBytes(encodeBytes(bytes))).toEqual(bytes)
+  })
+
   it('are inverse', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => {

@@ -115,6 +115,21 @@ describe('linuxHost() where the kernel answers oddly', () => {
     expect(functionOf(host, NIC).group).toMatchObject({ known: false })
   })
 
+  it('asks the groups themselves where a unit tells less than all of its devices', () => {
+    const units = (answers: Recording): void => {
+      answers.list['/sys/class/iommu'] = ['dmar0']
+      answers.list['/sys/class/iommu/dmar0/devices'] = [NIC, '0000:01:10.0', '0000:00:01.0']
+      answers.link[`${DIR}/iommu_group`] = '../../../../kernel/iommu_groups/10'
+      answers.link['/sys/bus/pci/devices/0000:00:01.0/iommu_group'] = '../kernel/iommu_groups/0'
+    }
+    const { groups } = hostWith((answers) => {
+      units(answers)
+      answers.link['/sys/bus/pci/devices/0000:01:10.0/iommu_group'] = { error: 'EACCES' }
+    }).snapshot()
+    const members = groups.known ? groups.value.find((group) => group.id === '10')?.members : []
+    expect(members).toEqual([NIC, '0000:01:10.0', 'INTC1055:00'])
+  })
+
   it('a group that goes away while it is read is left out', () => {
     const host = hostWith(({ list }) => {
       list['/sys/kernel/iommu_groups/10/devices'] = { error: 'ENOENT' }

@@ -38,6 +38,19 @@ describe('deviceNames()', () => {
     expect(names.className(0x7700)).toBeNull()
   })
 
+  it('takes the first of two lines with one id, and no deeper line for one', () => {
+    const twice = deviceNames(
+      '1111  A\n\t0001  a\n\t\t0002 0003  deep\n\t0001  b\n1111  B\n\t0002  c\n',
+    )
+    expect(twice.device(0x1111, 1)).toBe('A a')
+    expect(twice.device(0x1111, 2)).toBe('A Device 0002')
+  })
+
+  it('reads a file whose last line has no end, and lines of Windows', () => {
+    expect(deviceNames('1111  A\n\t0001  a').device(0x1111, 1)).toBe('A a')
+    expect(deviceNames('1111  A\r\n\t0001  a\r\n').device(0x1111, 1)).toBe('A a')
+  })
+
   it('an empty file knows nothing', () => {
     expect(deviceNames('').device(0x8086, 0x10d3)).toBeNull()
   })
