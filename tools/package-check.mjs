@@ -67,7 +67,7 @@ async function install(folder, tarball) {
       [
         'install',
         '--ignore-scripts',
-        '--prefer-offline',
+        '--offline',
         '--no-audit',
         '--no-fund',
         '--loglevel=error',

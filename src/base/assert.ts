@@ -1,6 +1,6 @@
 /** Assertions: what must hold whatever a host or a user does. A failure is a bug in isogroup. */
 
-export class AssertionError extends Error {
+class AssertionError extends Error {
   constructor(message: string) {
     super(`isogroup has a bug: ${message}`)
     this.name = 'AssertionError'
@@ -9,9 +9,4 @@ export class AssertionError extends Error {
 
 export function assert(condition: boolean, message: string): asserts condition {
   if (!condition) throw new AssertionError(message)
-}
-
-/** Marks a branch that the types rule out. */
-export function unreachable(value: never): never {
-  throw new AssertionError(`unexpected value ${String(value)}`)
 }

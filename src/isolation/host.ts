@@ -125,7 +125,17 @@ export interface VfioFacts {
 
 /** What the host does with a function now. */
 export interface HostService {
-  readonly kind: 'net' | 'block' | 'nvme' | 'drm' | 'framebuffer' | 'input' | 'sound' | 'infiniband' | 'tty' | 'other'
+  readonly kind:
+    | 'net'
+    | 'block'
+    | 'nvme'
+    | 'drm'
+    | 'framebuffer'
+    | 'input'
+    | 'sound'
+    | 'infiniband'
+    | 'tty'
+    | 'other'
   /** "eth0", "nvme0n1", "card0" */
   readonly name: string
 }

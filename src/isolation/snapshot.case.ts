@@ -64,7 +64,7 @@ export function describeSnapshot(host: DescribedHost): HostSnapshot {
   }
 }
 
-export function describeFunction(fn: DescribedFunction): PciFunction {
+function describeFunction(fn: DescribedFunction): PciFunction {
   const ids = fn.ids === null ? null : parseIds(fn.ids ?? '1234:0001')
   return {
     address: fn.at,

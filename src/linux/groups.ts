@@ -14,7 +14,7 @@ import { PCI_DEVICES } from './functions.ts'
 import { baseName, readLink, readList, readText, required } from './reading.ts'
 import { UNITS } from './units.ts'
 
-export const GROUPS = '/sys/kernel/iommu_groups'
+const GROUPS = '/sys/kernel/iommu_groups'
 
 export interface GroupReader {
   readonly groups: Fact<readonly HostGroup[]>

@@ -32,7 +32,7 @@ interface DeviceFiles {
 }
 
 /** Config space with the given bytes; a PCI Express capability of the given type, ACS if wanted. */
-export function configBytes(options: {
+function configBytes(options: {
   type?: number
   acs?: [number, number]
   header?: number
@@ -119,7 +119,7 @@ const GROUPS: Readonly<Record<string, readonly string[]>> = {
   '10': ['0000:01:00.0', '0000:01:10.0', 'INTC1055:00'],
 }
 
-export const PCI_IDS = `8086  Intel Corporation
+const PCI_IDS = `8086  Intel Corporation
 \t1521  I350 Gigabit Network Connection
 \t9999  Not in this host
 144d  Samsung Electronics Co Ltd

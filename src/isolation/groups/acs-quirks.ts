@@ -96,7 +96,7 @@ const INTEL_SPT_PORTS = [
 ] as const
 
 // biome-ignore format: a table
-export const ACS_QUIRKS: readonly AcsQuirk[] = [
+const ACS_QUIRKS: readonly AcsQuirk[] = [
   quirk('AMD/ATI southbridge', 0x1002, [0x4385, 0x439c, 0x4383, 0x439d, 0x4384, 0x4399], 'amd-southbridge', { classes: [0x0101, 0x0403, 0x0601, 0x0604, 0x0c03, 0x0c05] }),
   quirk('AMD southbridge', 0x1022, [0x780f, 0x7809], 'amd-southbridge', { classes: [0x0604, 0x0c03] }),
   quirk('Solarflare NIC', 0x1924, [0x0903, 0x0923, 0x0a03], 'endpoint'),
