@@ -13,6 +13,7 @@ import { cacheDirectory, findProjectRoot } from './cache.ts'
 import type { LabCase, LabFinding } from './cases/case.ts'
 import { fixedCases } from './cases/fixed.ts'
 import { hotPlugCases } from './cases/hot-plug.ts'
+import { trapCases } from './cases/traps.ts'
 import { randomCases } from './cases/random.ts'
 import { bootGuest } from './guest.ts'
 import { baseArchive, type GuestProgram, programArchive } from './initramfs.ts'
@@ -86,7 +87,12 @@ function chooseCases(options: LabOptions, print: (line: string) => void): readon
   let cases: readonly LabCase[]
   if (random === undefined) {
     const seed = options.seed ?? standingRandomSeed
-    cases = [...fixedCases(), ...hotPlugCases(), ...randomCases(standingRandomCount, seed)]
+    cases = [
+      ...fixedCases(),
+      ...hotPlugCases(),
+      ...trapCases(),
+      ...randomCases(standingRandomCount, seed),
+    ]
   } else {
     const seed = options.seed ?? randomInt(seedLimit)
     print(`random machines from seed ${seed}`)

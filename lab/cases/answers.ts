@@ -64,3 +64,39 @@ function readStrings(value: JsonObject, name: string): readonly string[] {
 function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
+
+/** "code decider" of every join in the chain of `explain --json`. */
+export function readExplanation(text: string): readonly string[] {
+  const answer = readKind(text, 'Explanation')
+  return readObjects(answer, 'chain').map(
+    (join) => `${String(join['code'])} ${String(join['decider'])}`,
+  )
+}
+
+/** Differences in `predict --json` that do not rest on an unknown fact, in words. */
+export function readUndecided(text: string): readonly string[] {
+  const answer = readKind(text, 'Prediction')
+  return readObjects(answer, 'differences')
+    .filter((one) => one['undecided'] !== true && one['kind'] !== 'ungrouped')
+    .map((one) => `${String(one['kind'])} ${readStrings(one, 'devices').join(' ')}`)
+}
+
+/** The codes of the warnings in `predict --json`, each with the device it is about first. */
+export function readWarnings(text: string): readonly string[] {
+  const answer = readKind(text, 'Prediction')
+  return readObjects(answer, 'warnings').map(
+    (one) => `${String(one['code'])} ${readStrings(one, 'about')[0] ?? ''}`,
+  )
+}
+
+/** How many groups have each verdict of a strength bit in `ls --json`. */
+export function readVerdicts(text: string, bit: string): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>()
+  for (const group of readObjects(readKind(text, 'GroupList'), 'groups')) {
+    const strength = group['strength']
+    const guarantee = isObject(strength) ? strength[bit] : undefined
+    const verdict = isObject(guarantee) ? String(guarantee['verdict']) : 'missing'
+    counts.set(verdict, (counts.get(verdict) ?? 0) + 1)
+  }
+  return counts
+}

@@ -22,7 +22,7 @@ export function fixedCases(): readonly LabCase[] {
         run: async (world) => {
           const devices = await settleHost(world)
           const truth = checkTruth(iommu, devices)
-          const { findings, predicted } = await inspectHost(world, devices)
+          const { findings, predicted } = await inspectHost(world, devices, true)
           if (iommu !== 'none') return [...truth, ...findings]
           const hypothetical = attempt('predict without an IOMMU', () => {
             return checkExpectedGroups(golden, predicted)

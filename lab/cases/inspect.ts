@@ -17,6 +17,7 @@ import { runProcess } from '../process.ts'
 import { readKind } from './answers.ts'
 import type { CaseWorld, LabFinding } from './case.ts'
 import { checkEnd, checkGroupIds, checkPrediction, checkSame } from './checks.ts'
+import { checkReasons, checkVague } from './reasons.ts'
 
 const capturePath = '/tmp/c.isocap'
 
@@ -36,10 +37,14 @@ export type Inspection = {
   readonly predicted: string
 }
 
-/** Runs every inspecting command and compares. */
+/**
+ * Runs every inspecting command and compares.
+ * @param hasGoldenSlots the machine has the golden slots: their reasons are checked too
+ */
 export async function inspectHost(
   world: CaseWorld,
   devices: readonly ActualDevice[],
+  hasGoldenSlots: boolean,
 ): Promise<Inspection> {
   const { guest } = world
   const predicted = await guest.run({ run: 'isogroup predict --json' })
@@ -65,7 +70,12 @@ export async function inspectHost(
       return []
     }),
     ...(await inspectAsUser(world)),
-    ...(await replayCapture(world, captured, { predict: predicted, ls: listed, doctor: examined })),
+    ...(await replayCapture(
+      world,
+      captured,
+      { predict: predicted, ls: listed, doctor: examined },
+      hasGoldenSlots,
+    )),
   ]
   return { findings, predicted: text(predicted) }
 }
@@ -78,10 +88,7 @@ async function inspectAsUser(world: CaseWorld): Promise<readonly LabFinding[]> {
   return [
     ...checkEnd('predict --json as user', predicted),
     ...checkEnd('ls as user', listed),
-    ...attempt('predict --json as user', () => {
-      readKind(text(predicted), 'Prediction')
-      return []
-    }),
+    ...attempt('predict --json as user', () => checkVague(text(predicted))),
   ]
 }
 
@@ -90,6 +97,7 @@ async function replayCapture(
   world: CaseWorld,
   captured: StepResult,
   inside: Readonly<Record<string, StepResult>>,
+  hasGoldenSlots: boolean,
 ): Promise<readonly LabFinding[]> {
   const content = captured.files.get(capturePath)
   if (content === undefined) {
@@ -108,6 +116,7 @@ async function replayCapture(
       ...checkSame(`${command} --json on the capture`, expected.stdout, replayed.stdout),
     )
   }
+  if (hasGoldenSlots) findings.push(...(await checkReasons(entry, path)))
   return findings
 }
 

@@ -17,6 +17,16 @@ export interface CommandEntry {
   readonly load: () => Promise<{ readonly run: CommandRunner }>
 }
 
+/** Options of every command: flags and description. */
+export const GLOBAL_OPTIONS: readonly (readonly [flags: string, description: string])[] = [
+  ['--host <source>', 'the machine to look at, see below (default: linux)'],
+  ['--json', 'one JSON object on standard output'],
+  ['--kernel <version>', 'use the rules of this kernel version, such as 6.1'],
+  ['--color <when>', 'auto (the default), always or never'],
+  ['-n, --numeric', 'ids instead of names'],
+  ['-V, --version', 'the version of isogroup'],
+]
+
 export const COMMANDS: readonly CommandEntry[] = [
   entry('ls', [], 'every group: strength, who holds it, devices', () => import('./commands/ls.ts')),
   entry(
@@ -75,21 +85,3 @@ function entry(
 ): CommandEntry {
   return { name, arguments: args, summary, options: [], hidden: false, load }
 }
-
-/** Behind the options and commands in `isogroup --help`. */
-export const HELP_FOOTER = `
-Hosts (--host):
-  linux         this host (the default)
-  linux:DIR     a folder that holds sys/ and proc/
-  file:CAPTURE  a file written by isogroup capture
-  lspci:FILE    the text of \`lspci -vvv -xxxx\`, best made as root; - is stdin
-  model:NAME    a built-in machine
-
-Targets:
-  0000:01:00.0, 01:00.0, pci_0000_01_00_0, eth0, nvme0n1, 10de:1b80,
-  a path in /sys or /dev, group:13 or 13
-
-Exit codes:
-  0 done, 1 internal, 2 usage, 3 refused, 4 no such group or device,
-  7 no permission, 130 interrupted
-`

@@ -1,8 +1,9 @@
 /** The command line as commander parses it: global options before or after the command. */
-import { Command, CommanderError, Option } from 'commander'
+import { Command, CommanderError, Help } from 'commander'
 import { IsogroupError } from '../base/errors.ts'
 import { type KernelVersion, parseKernelVersion } from '../base/kernel-version.ts'
-import { COMMANDS, type CommandEntry, HELP_FOOTER } from './command-table.ts'
+import { COMMANDS, type CommandEntry, GLOBAL_OPTIONS } from './command-table.ts'
+import { HELP_OPTION, helpText } from './help.ts'
 import type { CommandOptions } from './invocation.ts'
 import { nearest } from './nearest.ts'
 import type { ColorChoice } from './screen.ts'
@@ -20,11 +21,11 @@ export interface ParsedLine {
 }
 
 interface GlobalOptions {
-  readonly host: string
+  readonly host?: string
   readonly json?: boolean
   readonly numeric?: boolean
   readonly kernel?: string
-  readonly color: ColorChoice
+  readonly color?: string
 }
 
 /**
@@ -45,11 +46,11 @@ export function parseLine(
       command,
       args,
       options,
-      source: globals.host,
+      source: globals.host ?? 'linux',
       json: globals.json === true,
       numeric: globals.numeric === true,
       kernel: kernelOption(globals.kernel),
-      color: globals.color,
+      color: colorOption(globals.color),
     }
   }
   for (const entry of COMMANDS) addCommand(program, entry, take)
@@ -73,19 +74,8 @@ const HELP_WIDTH = 80
 
 function globalProgram(version: () => string, print: (text: string) => void): Command {
   const program = new Command('isogroup')
-    .description('The isolation groups of a Linux machine: see them, and why they are as they are.')
-    .usage('[options] [command]')
-    .option('--host <source>', 'the machine to look at, see below', 'linux')
-    .option('--json', 'one JSON object on standard output')
-    .option('--kernel <version>', 'use the rules of this kernel version, such as 6.1')
-    .addOption(
-      new Option('--color <when>', 'colours').choices(['auto', 'always', 'never']).default('auto'),
-    )
-    .option('-n, --numeric', 'ids instead of names')
-    .option('-V, --version', 'the version of isogroup')
-    .helpOption('-h, --help', 'this text, or the help of a command')
+    .helpOption(...HELP_OPTION)
     .helpCommand(false)
-    .addHelpText('after', HELP_FOOTER)
     .exitOverride()
     .configureOutput({
       writeOut: print,
@@ -94,6 +84,11 @@ function globalProgram(version: () => string, print: (text: string) => void): Co
       getOutHelpWidth: () => HELP_WIDTH,
       getOutHasColors: () => false,
     })
+    .configureHelp({
+      formatHelp: (command, helper) =>
+        command.parent === null ? helpText() : new Help().formatHelp(command, helper),
+    })
+  for (const [flags, description] of GLOBAL_OPTIONS) program.option(flags, description)
   program.on('option:version', () => {
     print(`${version()}\n`)
     throw new CommanderError(0, 'commander.version', '')
@@ -132,6 +127,12 @@ function kernelOption(text: string | undefined): KernelVersion | null {
     `--kernel "${text}" is no kernel version`,
     'give it as `uname -r` prints it: --kernel 6.12',
   )
+}
+
+function colorOption(text: string | undefined): ColorChoice {
+  const choice = text ?? 'auto'
+  if (choice === 'auto' || choice === 'always' || choice === 'never') return choice
+  throw new IsogroupError('usage', `--color "${choice}" is no choice`, 'say auto, always or never')
 }
 
 function unknownCommand(word: string): IsogroupError {

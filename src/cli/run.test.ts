@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { IsogroupError } from '../base/errors.ts'
 import { describeSnapshot } from '../isolation/snapshot.case.ts'
-import { COMMANDS } from './command-table.ts'
+import { COMMANDS, GLOBAL_OPTIONS } from './command-table.ts'
 import { hostOf, run } from './host.case.ts'
 
 const HOST = hostOf(
@@ -20,6 +20,15 @@ describe('the command line', () => {
     expect(stderr).toBe('')
     for (const { name, summary, hidden } of COMMANDS) {
       expect(stdout.includes(`  ${name}`) && stdout.includes(summary)).toBe(!hidden)
+    }
+  })
+
+  it('prints the same help wherever it is asked for', async () => {
+    const { stdout } = await run(['--help'])
+    expect(await run(['-h'])).toEqual({ exit: 0, stdout, stderr: '' })
+    expect(await run(['--json', '--help'])).toEqual({ exit: 0, stdout, stderr: '' })
+    for (const [flags, description] of GLOBAL_OPTIONS) {
+      expect(stdout).toMatch(new RegExp(`  ${flags} +${description.replace(/[()]/g, '.')}\n`))
     }
   })
 
@@ -68,7 +77,7 @@ describe('the command line', () => {
     [['show'], "missing required argument 'target'"],
     [['explain', 'a', 'b', 'c'], 'too many arguments'],
     [['--kernel', 'new', 'ls'], '--kernel "new" is no kernel version'],
-    [['--color', 'blue', 'ls'], "argument 'blue' is invalid"],
+    [['--color', 'blue', 'ls'], '--color "blue" is no choice'],
     [['--host'], "option '--host <source>' argument missing"],
   ]
   for (const [argv, message] of misuses) {

@@ -5,9 +5,10 @@
 import type { Host } from '../isolation/host.ts'
 import type { CaptureRequest } from '../open/capture-source.ts'
 import { EXIT, type Failure, failureLines, failureOf } from './failure.ts'
+import { asksForHelp, helpText } from './help.ts'
 import type { Invocation } from './invocation.ts'
 import { API_VERSION } from './print-json.ts'
-import { type ParsedLine, parseLine } from './program.ts'
+import type { ParsedLine } from './program.ts'
 import { screenOver } from './screen.ts'
 import { ClosedPipeError, type Stream } from './stream.ts'
 
@@ -29,6 +30,11 @@ export async function runLine(
 ): Promise<number> {
   let line: ParsedLine | null = null
   try {
+    if (asksForHelp(argv)) {
+      surroundings.stdout.write(helpText())
+      return EXIT.done
+    }
+    const { parseLine } = await import('./program.ts')
     line = parseLine(
       argv,
       () => surroundings.version(),

@@ -69,6 +69,26 @@ describe('linuxHost() where the kernel answers oddly', () => {
     expect(functionOf(nonsense, NIC).revision).toMatchObject({ known: false })
   })
 
+  it('a subsystem of zeros is none, as bridges have it', () => {
+    const host = hostWith(({ text }) => {
+      text[`${DIR}/uevent`] = 'PCI_CLASS=60400\nPCI_ID=8086:1901\nPCI_SUBSYS_ID=0000:0000\n'
+    })
+    expect(functionOf(host, NIC).subsystem).toEqual(known(null))
+  })
+
+  it('no reset methods are known only where the kernel also offers no reset', () => {
+    const methodsWhere = (reset: boolean): unknown =>
+      functionOf(
+        hostWith(({ text, exists }) => {
+          text[`${DIR}/reset_method`] = { error: 'ENOENT' }
+          exists[`${DIR}/reset`] = reset
+        }),
+        NIC,
+      ).resetMethods
+    expect(methodsWhere(false)).toEqual(known([]))
+    expect(methodsWhere(true)).toMatchObject({ known: false })
+  })
+
   it('says of the 64 bytes that an ordinary user gets that root gets more', () => {
     const host = hostWith(({ bytes }) => {
       bytes[`${DIR}/config`] = { hex: `868021150000100000${'00'.repeat(43)}40`, size: 64 }
@@ -130,6 +150,16 @@ describe('linuxHost() where the kernel answers oddly', () => {
     expect(members).toEqual([NIC, '0000:01:10.0', 'INTC1055:00'])
   })
 
+  it('finds the members of a group that belongs to no unit, beside those that do', () => {
+    const host = hostWith(({ list, link }) => {
+      list['/sys/class/iommu'] = ['dmar0']
+      list['/sys/class/iommu/dmar0/devices'] = ['0000:00:01.0']
+      link['/sys/bus/pci/devices/0000:00:01.0/iommu_group'] = '../kernel/iommu_groups/0'
+    })
+    expect(functionOf(host, NIC).group).toEqual(known('10'))
+    expect(functionOf(host, '0000:00:01.0').group).toEqual(known('0'))
+  })
+
   it('a group that goes away while it is read is left out', () => {
     const host = hostWith(({ list }) => {
       list['/sys/kernel/iommu_groups/10/devices'] = { error: 'ENOENT' }
@@ -160,6 +190,20 @@ describe('linuxHost() where the kernel answers oddly', () => {
 })
 
 describe('captureHost()', () => {
+  it('masks the serial number that a processor prints, unless identifiers are wanted', () => {
+    const { files, links } = sampleTree()
+    const cpuinfo = 'CPU implementer\t: 0x41\nSerial\t\t: 00000000a1b2c3d4\n'
+    const board = writeTree({ files: { ...files, '/proc/cpuinfo': cpuinfo }, links })
+    try {
+      const textOf = (identifiers: boolean): string =>
+        JSON.stringify(captureHost(nativeKernel(board), 'a board', identifiers))
+      expect(textOf(false)).not.toContain('a1b2c3d4')
+      expect(textOf(true)).toContain('a1b2c3d4')
+    } finally {
+      rmSync(board, { recursive: true })
+    }
+  })
+
   it("keeps the names that the host was shown with when they were not the host's own", () => {
     const { files, links } = sampleTree()
     const { ['/usr/share/misc/pci.ids']: ids, ...rest } = files

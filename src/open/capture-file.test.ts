@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gunzipSync, gzipSync } from 'node:zlib'
@@ -113,10 +113,27 @@ describe('openHost() refuses bad captures', () => {
     expect(await codeOf(capture + huge)).toBe('bad-capture')
   })
 
-  it('of no version, and nested deeper than a stack', async () => {
-    for (const version of ['0', '-1', '0.5', '1e400', '"1"', 'null']) {
-      expect(await codeOf(`{"format":"isogroup-capture","version":${version}}`)).toBe('bad-capture')
+  /** The good document with one member of another value. */
+  function changed(change: (document: Record<string, Record<string, unknown>>) => void): string {
+    const document = JSON.parse(gunzipSync(readFileSync(file)).toString()) as Record<
+      string,
+      Record<string, unknown>
+    >
+    change(document)
+    return JSON.stringify(document)
+  }
+
+  it('of no version', async () => {
+    for (const version of [0, -1, 0.5, '1', null, [1]]) {
+      const text = changed((document) => Object.assign(document, { version }))
+      expect([version, await codeOf(text)]).toEqual([version, 'bad-capture'])
     }
+    expect(await codeOf(changed((document) => Object.assign(document, { version: 1 })))).toBe(
+      'opened',
+    )
+  })
+
+  it('nested deeper than a stack', async () => {
     const deep = '['.repeat(200_000) + ']'.repeat(200_000)
     expect(await codeOf(`{"format":"isogroup-capture","version":${deep}}`)).toBe('bad-capture')
     expect(await codeOf(`{"format":"isogroup-machine","version":${deep}}`)).toBe('bad-machine')
@@ -124,18 +141,29 @@ describe('openHost() refuses bad captures', () => {
     expect(await codeOf(`${capture}{"text":{"/x":${deep}}}}`)).toBe('bad-capture')
   })
 
-  it('with more digits than bytes, however many', async () => {
-    const capture = '{"format":"isogroup-capture","version":1,"source":"x","recording":'
-    const entry = `{"hex":"${'0'.repeat(50_000_000)}","size":4096}`
-    expect(await codeOf(`${capture}{"text":{},"link":{},"list":{},"bytes":{"/x":${entry}}}}`)).toBe(
-      'bad-capture',
-    )
+  it.each([
+    ['0'.repeat(50_000_000), 4096],
+    ['00', 0],
+    ['000', 2],
+    ['0g', 1],
+    ['AB', 1],
+    ['', -1],
+    ['', 65_537],
+    ['', 1.5],
+  ])('with bytes that are none', async (hex, size) => {
+    const text = changed((document) => {
+      Object.assign(document['recording']?.['bytes'] as object, { '/x': { hex, size } })
+    })
+    expect(await codeOf(text)).toBe('bad-capture')
   })
 
   it('that would unpack to more than memory', async () => {
-    expect(await codeOf(gzipSync(new Uint8Array(257 * 1024 * 1024), { level: 1 }))).toBe(
-      'bad-capture',
-    )
+    const path = join(dir, 'bomb')
+    writeFileSync(path, gzipSync(new Uint8Array(257 * 1024 * 1024), { level: 1 }))
+    await expect(openHost(`file:${path}`)).rejects.toMatchObject({
+      code: 'bad-capture',
+      message: expect.stringContaining('unpacks to more than the 268435456 bytes') as string,
+    })
   })
 
   it('any damage to a good one gives an error of ours or a working host', async () => {
@@ -203,8 +231,14 @@ describe('captureSource()', () => {
     expect(existsSync(path)).toBe(false)
   })
 
-  it('records what openHost() shows', async () => {
-    const source = `linux:${root}`
+  it('records what openHost() shows, also the names that this machine lends to a tree', async () => {
+    const { files, links } = sampleTree()
+    const rest = Object.fromEntries(
+      Object.entries(files).filter(([name]) => !name.endsWith('/pci.ids')),
+    )
+    const bare = join(dir, 'bare')
+    renameSync(writeTree({ files: rest, links }), bare)
+    const source = `linux:${bare}`
     const path = join(dir, 'recorded')
     await captureSource({ source, path, identifiers: true, overwrite: false })
     expect(everything(await openHost(`file:${path}`))).toEqual(everything(await openHost(source)))

@@ -55,6 +55,11 @@ function inflate(path: string, bytes: Buffer): Buffer {
   try {
     return gunzipSync(bytes, { maxOutputLength: DOCUMENT_BYTES_MAX })
   } catch (cause) {
+    if ((cause as { code?: string }).code === 'ERR_BUFFER_TOO_LARGE') {
+      throw bad(
+        `${path} unpacks to more than the ${String(DOCUMENT_BYTES_MAX)} bytes that are read`,
+      )
+    }
     const why = cause instanceof Error ? cause.message : ''
     throw bad(`${path} is damaged or cut off: ${why}`, cause)
   }

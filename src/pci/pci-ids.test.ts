@@ -36,6 +36,8 @@ describe('deviceNames()', () => {
     expect(names.className(0x0604)).toBe('PCI bridge')
     expect(names.className(0x06ff)).toBe('Bridge')
     expect(names.className(0x7700)).toBeNull()
+    // 00 below 04 is a programming interface.
+    expect(names.className(0x0600)).toBe('Bridge')
   })
 
   it('takes the first of two lines with one id, and no deeper line for one', () => {
@@ -70,6 +72,8 @@ describe('nameIndex()', () => {
     const twice = nameIndex('1969  Atheros\n\t0001  A1\n168c  Atheros\n\t0002  A2\n\t0001  B\n')
     expect(twice.resolve('Atheros A2')).toEqual({ vendor: 0x168c, device: 2 })
     expect(twice.resolve('Atheros Z')).toBeNull()
+    const same = nameIndex('1969  Atheros\n\t0001  A\n168c  Atheros\n\t0002  A\n')
+    expect(same.resolve('Atheros A')).toBeNull()
   })
 
   it('is sure of the vendor alone where two devices bear the name, or none', () => {

@@ -17,8 +17,7 @@ const BRIDGE_TYPES: ReadonlySet<number> = new Set([
  * By header type, which is what the kernel goes by; else by class, which it expects to agree
  * (pci_setup_device); else by PCI Express type. Host and ISA bridges have header type 0: devices.
  */
-export function bridgeKind({ fn, isVirtual }: Node): 'bridge' | 'device' | 'unknown' {
-  if (isVirtual) return 'device'
+export function bridgeKind({ fn }: Node): 'bridge' | 'device' | 'unknown' {
   const { headerType, pcie } = fn.config
   if (headerType.known) return named(headerType.value !== 0)
   if (fn.classCode.known) return named(BRIDGE_CLASSES.has(fn.classCode.value >>> 8))

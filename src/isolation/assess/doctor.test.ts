@@ -35,6 +35,12 @@ describe('doctor() sums up', () => {
     expect(report.verdict).toBe('ready-with-warnings')
   })
 
+  it('so does an unknown that cannot be a problem', () => {
+    const report = examine({ ...GOOD_HOST, groupFacts: { '1': { reserved: NOT_READ } } })
+    expect(severity(report, 'HOST-RMRR')).toBe('unknown')
+    expect(report.verdict).toBe('ready-with-warnings')
+  })
+
   it('a problem does not', () => {
     const commandLine = 'pcie_acs_override=downstream'
     const report = examine({ ...GOOD_HOST, commandLine })
@@ -64,7 +70,9 @@ describe('doctor() sums up', () => {
     const config = { ...unreadConfig('only 64 bytes readable'), size: 64 }
     const functionFacts = { '0000:00:01.0': { config }, '0000:01:00.0': { config } }
     const report = examine({ ...GOOD_HOST, functionFacts })
+    const ordinary = examine({ ...GOOD_HOST, functionFacts }, { uid: known(1000) })
     expect(severity(report, 'HOST-CONTAINER')).toBe('info')
+    expect(severity(ordinary, 'HOST-CONTAINER')).toBeUndefined()
     expect(byCode(report, 'HOST-REGISTERS')?.remedy).toContain('host itself')
   })
 

@@ -49,6 +49,12 @@ describe('p2p on the way up', () => {
     expect(p2p(functions, '0').verdict).toBe('yes')
   })
 
+  it('is no when something behind the open port has no group at all', () => {
+    const stray = { at: '0000:01:01.0', parent: PORT.at, group: null }
+    const functions = [{ ...PORT, acs: null }, { ...CARD, group: '0' }, stray]
+    expect(p2p(functions, '0').verdict).toBe('no')
+  })
+
   it('is no for both when one of two cards below an open bridge is elsewhere', () => {
     const bridge = { ...PORT, type: 7 }
     const functions = [
@@ -214,6 +220,12 @@ describe('p2p inside a slot', () => {
   it('virtual functions are no slot mates', () => {
     const vf = { ...second, physicalFunction: first.at, multifunction: false }
     expect(p2p([PORT, { ...first, multifunction: false }, vf], '2').verdict).toBe('yes')
+  })
+
+  it('nor are they for their physical function, which may have real mates', () => {
+    const mate = { ...second, group: '1' }
+    const vf = { ...first, at: '0000:01:00.2', physicalFunction: first.at, group: '2' }
+    expect(p2p([PORT, first, mate, vf], '1').verdict).toBe('yes')
   })
 
   it('an IOMMU in the slot is not counted (AMD puts it beside the host bridge)', () => {

@@ -91,6 +91,8 @@ describe('groups that VFIO makes up without an IOMMU', () => {
     const vfio = { ...GOOD_HOST.vfio, nodes: NOT_READ }
     expect(unnamed('vfio-pci', { vfio }).translation.verdict).toBe('unknown')
     expect(unnamed('acme-vfio', { vfio }).dma.verdict).toBe('unknown')
+    const functionFacts = { '0000:01:00.0': { driver: NOT_READ } }
+    expect(unnamed(null, { vfio, functionFacts }).dma.verdict).toBe('unknown')
     expect(unnamed('e1000e', { vfio }).translation.verdict).toBe('yes')
     expect(unnamed(null, { vfio }).translation.verdict).toBe('yes')
   })

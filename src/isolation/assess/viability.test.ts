@@ -61,6 +61,7 @@ describe('viability since 5.19', () => {
       rule: 'before-5.19',
       owner: 'user',
     })
+    expect(viability('shpchp', 'vfio-pci', { kernel: '5.19.0' }).rule).toBe('since-5.19')
   })
 })
 
