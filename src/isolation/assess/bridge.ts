@@ -13,11 +13,16 @@ const BRIDGE_TYPES: ReadonlySet<number> = new Set([
   PCIE_TYPE.pciToPcieBridge,
 ])
 
+/** Base class of all bridges. */
+const BRIDGE_BASE_CLASS = 0x06
+
 /**
  * By header type, which is what the kernel goes by; else by class, which it expects to agree
  * (pci_setup_device); else by PCI Express type. Host and ISA bridges have header type 0: devices.
+ * Config space of functions whose base class is no bridge is not asked for: it would cost a read each.
  */
 export function bridgeKind({ fn }: Node): 'bridge' | 'device' | 'unknown' {
+  if (fn.classCode.known && fn.classCode.value >>> 16 !== BRIDGE_BASE_CLASS) return 'device'
   const { headerType, pcie } = fn.config
   if (headerType.known) return named(headerType.value !== 0)
   if (fn.classCode.known) return named(BRIDGE_CLASSES.has(fn.classCode.value >>> 8))

@@ -8,7 +8,6 @@
  * The kernel's list of methods costs a file per function, so it is read last: for most functions the
  * tree alone answers.
  */
-import type { Fact } from '../../base/fact.ts'
 import type { Node, Topology } from '../topology/topology.ts'
 import { bridgeKind } from './bridge.ts'
 import { type Guarantee, no, undecided, weaker, yes } from './guarantee.ts'
@@ -117,25 +116,27 @@ function virtualFunctions(topology: Topology): ReadonlyMap<string, readonly Node
   return found
 }
 
-/** Device ids by vendor. */
-type IdTable = Readonly<Record<number, readonly number[]>>
+/** Vendor and device id as one number. */
+function ids(vendor: number, devices: readonly number[]): number[] {
+  return devices.map((device) => vendor * 0x10000 + device)
+}
 
 /** quirk_no_bus_reset (drivers/pci/quirks.c): these do not come back from a bus reset. */
-const NO_BUS_RESET: IdTable = {
-  0x168c: [0x0030, 0x0032, 0x0033, 0x0034, 0x003c, 0x003e],
-  0x177d: [0xa100],
-  0x104c: [0xb005],
-  0x11c1: [0x5900, 0x5901],
-  0x1b21: [0x1164],
-}
+const NO_BUS_RESET: ReadonlySet<number> = new Set([
+  ...ids(0x168c, [0x0030, 0x0032, 0x0033, 0x0034, 0x003c, 0x003e]),
+  ...ids(0x177d, [0xa100]),
+  ...ids(0x104c, [0xb005]),
+  ...ids(0x11c1, [0x5900, 0x5901]),
+  ...ids(0x1b21, [0x1164]),
+])
 
 /** quirk_no_flr (drivers/pci/quirks.c): these have the capability, but it hangs them. */
-const NO_FUNCTION_RESET: IdTable = {
-  0x1022: [0x1487, 0x148c, 0x149c, 0x7901],
-  0x8086: [0x1502, 0x1503],
-  0x14c3: [0x0616],
-  0x1d61: [0x1000],
-}
+const NO_FUNCTION_RESET: ReadonlySet<number> = new Set([
+  ...ids(0x1022, [0x1487, 0x148c, 0x149c, 0x7901]),
+  ...ids(0x8086, [0x1502, 0x1503]),
+  ...ids(0x14c3, [0x0616]),
+  ...ids(0xd063, [0x1000]),
+])
 
 function forbidsBusReset(node: Node): boolean {
   return isListed(node, NO_BUS_RESET) || isNvidiaBoard(node)
@@ -149,8 +150,7 @@ function isNvidiaBoard({ fn }: Node): boolean {
   )
 }
 
-function isListed({ fn }: Node, table: IdTable): boolean {
-  const vendor: Fact<number> = fn.vendor
-  if (!vendor.known || !fn.device.known) return false
-  return table[vendor.value]?.includes(fn.device.value) ?? false
+function isListed({ fn }: Node, table: ReadonlySet<number>): boolean {
+  const { vendor, device } = fn
+  return vendor.known && device.known && table.has(vendor.value * 0x10000 + device.value)
 }

@@ -163,7 +163,7 @@ function standardVerdict(node: Node, type: Fact<number | null>, rules: Rules): A
       'no PCI Express capability',
     ])
   }
-  const evidence = [`PCI Express type ${String(type.value)} (${typeName(type.value)})`]
+  const evidence = [typeText(type.value)]
   switch (type.value) {
     case PCIE_TYPE.pcieToPciBridge:
     case PCIE_TYPE.pciToPcieBridge:
@@ -176,13 +176,23 @@ function standardVerdict(node: Node, type: Fact<number | null>, rules: Rules): A
     case PCIE_TYPE.legacyEndpoint:
     case PCIE_TYPE.upstreamPort:
     case PCIE_TYPE.integratedEndpoint:
-      if (!isMultifunction(node).value) {
-        return yes('single-function', 'has one function only', [...evidence, 'not multifunction'])
-      }
+      if (!isMultifunction(node).value) return singleFunction(type.value)
       return capabilityVerdict(node, rules, [...evidence, 'multifunction'])
     default:
       return yes('single-function', 'is of a type the kernel trusts', evidence)
   }
+}
+
+/** The same for thousands of virtual functions. */
+const SINGLE_FUNCTIONS = new Map<number, AcsVerdict>()
+
+function singleFunction(type: number): AcsVerdict {
+  let verdict = SINGLE_FUNCTIONS.get(type)
+  if (verdict === undefined) {
+    verdict = yes('single-function', 'has one function only', [typeText(type), 'not multifunction'])
+    SINGLE_FUNCTIONS.set(type, verdict)
+  }
+  return verdict
 }
 
 function capabilityVerdict(node: Node, rules: Rules, evidence: readonly string[]): AcsVerdict {
@@ -243,6 +253,10 @@ const BIT_NAMES: readonly (readonly [number, string])[] = [
 function bitNames(bits: number): string {
   const names = BIT_NAMES.filter(([bit]) => (bits & bit) !== 0).map(([, name]) => name)
   return `${names.join(', ')} ${names.length === 1 ? 'is' : 'are'}`
+}
+
+function typeText(type: number): string {
+  return `PCI Express type ${String(type)} (${typeName(type)})`
 }
 
 const TYPE_NAMES: Readonly<Record<number, string>> = {
