@@ -62,6 +62,16 @@ describe('decodeConfig()', () => {
     expect(acs.known && acs.value?.bits).toEqual(known({ capability: 0x1f, control: 0 }))
   })
 
+  it('follows the extended list to offsets that are multiples of 4', () => {
+    const s = space(4096)
+    s.dword(0x100, 0x10c10001)
+    s.dword(0x10c, 0x0001000d)
+    s.word(0x110, 0x001f)
+    const { acs, extendedCapabilities } = decodeConfig(s.bytes, true)
+    expect(extendedCapabilities).toEqual(known([0x0001, 0x000d]))
+    expect(acs.known && acs.value?.bits).toEqual(known({ capability: 0x1f, control: 0 }))
+  })
+
   it('an ordinary user sees bridge numbers, but neither type nor ACS', () => {
     const s = space(64)
     s.bytes[0x0e] = 0x01

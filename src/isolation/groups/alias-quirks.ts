@@ -69,9 +69,10 @@ function devfn(slot: number, fn: number): number {
 export function aliasMask(node: Node): readonly number[] | null {
   const { vendor, device, subsystem } = node.fn
   if (!vendor.known || !device.known) return []
-  const { device: slot, function: fn } = node.at
-  if (fn !== 0 && isOneOf(node, FUNCTION_0)) return [devfn(slot, 0)]
-  if (fn !== 1 && isOneOf(node, FUNCTION_1)) return [devfn(slot, 1)]
+  const { device: slot } = node.at
+  if (isOneOf(node, FUNCTION_0)) return [devfn(slot, 0)]
+  // Its own id among the aliases changes nothing, so the function itself needs no exception.
+  if (isOneOf(node, FUNCTION_1)) return [devfn(slot, 1)]
   if (vendor.value === 0x9005 && device.value === 0x0285) {
     const sub = subsystem.known ? subsystem.value : null
     const named = sub?.vendor === 0x9005 && ADAPTEC_SUBSYSTEMS.includes(sub.device)

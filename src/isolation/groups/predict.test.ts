@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { parseAddress } from '../../pci/address.ts'
+import { formatAddress } from '../../pci/address.ts'
 import { type DescribedFunction, type DescribedHost, describeSnapshot } from '../snapshot.case.ts'
 import { buildTopology } from '../topology/topology.ts'
 import { comparePrediction } from './compare.ts'
@@ -129,6 +129,16 @@ describe('predictGroups() joins functions of one slot', () => {
     expect(groupsOf(functions)).toHaveLength(4)
   })
 
+  it('not virtual functions of a vendor whose devices never isolate: they come after their PF', () => {
+    const wangxun = { ids: '8088:9999', acs: ACS_ON }
+    const functions = [
+      PORT,
+      card(0, wangxun),
+      card(1, { ...wangxun, multifunction: false, physicalFunction: '0000:01:00.0' }),
+    ]
+    expect(groupsOf(functions)).toHaveLength(3)
+  })
+
   it('unless the kernel is too old to know the quirk; long-term series know the later ones', () => {
     const endpoint = { at: '0000:00:14.0', type: 9, ids: '8086:a0ed', multifunction: true }
     const functions = [endpoint, { ...endpoint, at: '0000:00:14.2' }]
@@ -168,6 +178,20 @@ describe('predictGroups() follows requester ids', () => {
     expect(groups[1]?.because[0]?.code).toBe('quirk-alias')
   })
 
+  it('behind a bridge that ends the walk, the bridge id stands for nobody', () => {
+    const codes = (ids: string): string[] => {
+      const functions = [
+        { at: '0000:00:01.0', type: null, ids, classCode: 0x060400 },
+        { at: '0000:01:00.0', parent: '0000:00:01.0' },
+      ]
+      return predict({ functions }).groups.flatMap((group) =>
+        group.because.map((join) => join.code),
+      )
+    }
+    expect(codes('8086:244e')).toEqual(['bridge-alias'])
+    expect(codes('14e4:9084')).toEqual(['no-acs-above'])
+  })
+
   it('a PLX bridge with all aliases takes its whole bus along', () => {
     const functions = [
       PORT,
@@ -199,7 +223,7 @@ describe('predictGroups() follows requester ids', () => {
         { at: '0000:00:00.2', type: null, classCode: 0x080600, multifunction: true },
       ],
     })
-    expect(prediction.groups.map((group) => group.devices)).toEqual([['0000:00:00.0']])
+    expect(prediction.groups).toEqual([{ devices: ['0000:00:00.0'], because: [] }])
     expect(prediction.ungrouped.map((entry) => entry.device)).toEqual(['0000:00:00.2'])
   })
 })
@@ -308,15 +332,16 @@ describe('buildTopology()', () => {
   })
 
   it('cuts a chain deeper than a domain has buses', () => {
-    const functions = Array.from({ length: 2000 }, (_, i) => ({
-      at: `${(i >> 8).toString(16).padStart(4, '0')}:${(i & 255).toString(16).padStart(2, '0')}:00.0`,
-      parent: i === 0 ? null : undefined,
-    })).map((fn, i, all) => ({
-      at: fn.at,
-      parent: i === 0 ? null : (all[i - 1]?.at ?? null),
-      type: DOWN,
-    }))
-    expect(predict({ functions }).groups.length).toBeGreaterThan(0)
-    expect(parseAddress('0007:cf:00.0')).not.toBeNull()
+    const functions = Array.from({ length: 2000 }, (_, i) => ({ at: chained(i), type: DOWN })).map(
+      (fn, i) => ({ ...fn, parent: i === 0 ? null : chained(i - 1) }),
+    )
+    const { damage } = buildTopology(describeSnapshot({ functions }))
+    expect(damage[0]).toBe('0001:01:00.0: more than 256 bridges above it')
+    expect(predict({ functions }).groups.length).toBeGreaterThan(1)
   })
 })
+
+/** The i-th of a chain of functions, one on each bus. */
+function chained(i: number): string {
+  return formatAddress({ domain: i >> 8, bus: i & 255, device: 0, function: 0 })
+}
