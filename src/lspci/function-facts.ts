@@ -3,10 +3,9 @@
  * the same function: the more detailed one wins, of equally detailed ones the later.
  */
 import { type Fact, known, unknown } from '../base/fact.ts'
-import type { PciIds } from '../isolation/host.ts'
+import type { PciFunction, PciIds } from '../isolation/host.ts'
 import { compareAddresses, type PciAddress } from '../pci/address.ts'
 import { decodeConfig } from '../pci/config-decode.ts'
-import type { ConfigFacts } from '../pci/config-facts.ts'
 import type { NameIndex } from '../pci/pci-ids.ts'
 import type { Block } from './blocks.ts'
 import { configFromText, type Detail, isVerbose } from './capability-lines.ts'
@@ -14,18 +13,9 @@ import { firstKnown, mergeConfig } from './config-merge.ts'
 import { type DeviceHeader, parseHeader, parseSubsystem } from './device-header.ts'
 
 /** A function before its place in the tree is known. */
-export interface FunctionText {
-  readonly address: string
+export interface FunctionText
+  extends Omit<PciFunction, 'parent' | 'physicalFunction' | 'group' | 'resetMethods'> {
   readonly at: PciAddress
-  readonly vendor: Fact<number>
-  readonly device: Fact<number>
-  readonly classCode: Fact<number>
-  readonly revision: Fact<number>
-  readonly subsystem: Fact<PciIds | null>
-  readonly name: string | null
-  readonly className: string | null
-  readonly driver: Fact<string | null>
-  readonly config: ConfigFacts
   /** Functions that come after this one may be missing from the text. */
   readonly moreMayFollow: boolean
 }

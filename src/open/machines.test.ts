@@ -57,7 +57,7 @@ describe('the built-in machines', () => {
         both,
       ),
     ).toEqual(partition(setsOf(truth), both))
-    const differences = comparePrediction(prediction, snapshot, topology, rules)
+    const differences = comparePrediction(prediction, snapshot, rules)
     expect(differences.filter(({ kind }) => kind !== 'ungrouped')).toEqual([])
   })
 })

@@ -40,7 +40,7 @@ function everyCommand(host: Host): string {
   return JSON.stringify([
     facts(host),
     assess(snapshot, topology, rules).groups.length,
-    comparePrediction(prediction, snapshot, topology, rules),
+    comparePrediction(prediction, snapshot, rules),
     doctor(snapshot, host.readiness(), { kernel: null }),
     [...topology.nodes.keys()].map((address) =>
       explainDevice({ snapshot, topology, rules, prediction }, address),

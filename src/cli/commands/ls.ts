@@ -13,7 +13,11 @@ import { strengthLegend } from '../text/strength-text.ts'
 
 export async function run(invocation: Invocation): Promise<void> {
   const host = await invocation.open(invocation.source)
-  const snapshot = host.snapshot()
+  listGroups(invocation, host.snapshot())
+}
+
+/** Prints the groups of a host in the form asked for. */
+export function listGroups(invocation: Invocation, snapshot: HostSnapshot): void {
   const assessment = assess(
     snapshot,
     buildTopology(snapshot),
@@ -27,7 +31,7 @@ export async function run(invocation: Invocation): Promise<void> {
 }
 
 /** Prints the list on stdout; the key to it, or what to do without groups, on stderr. */
-export function printGroups(
+function printGroups(
   { out, err, numeric }: Invocation,
   snapshot: HostSnapshot,
   { groups, ungrouped }: Assessment,

@@ -27,7 +27,7 @@ export async function run(invocation: Invocation): Promise<void> {
   const topology = buildTopology(snapshot)
   const rules = rulesFor(snapshot, invocation.kernel)
   const prediction = predictGroups(topology, snapshot, rules)
-  const differences = comparePrediction(prediction, snapshot, topology, rules)
+  const differences = comparePrediction(prediction, snapshot, rules)
   const compared = snapshot.groups.known && snapshot.groups.value.length > 0
   if (invocation.json) {
     const json = predictionJson(snapshot.source, prediction, differences, compared)

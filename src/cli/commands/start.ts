@@ -3,16 +3,11 @@
  * built-in machine to look around in.
  */
 import { IsogroupError } from '../../base/errors.ts'
-import { assess } from '../../isolation/assess/assess.ts'
 import { doctor } from '../../isolation/assess/doctor.ts'
-import { rulesFor } from '../../isolation/groups/rules.ts'
 import type { Host, HostSnapshot } from '../../isolation/host.ts'
-import { buildTopology } from '../../isolation/topology/topology.ts'
 import type { Invocation } from '../invocation.ts'
-import { groupListJson } from '../json/group-json.ts'
-import { printJson } from '../print-json.ts'
 import { type Screen, hanging } from '../screen.ts'
-import { printGroups } from './ls.ts'
+import { listGroups } from './ls.ts'
 
 /** A laptop with what people ask about: a graphics card that shares its group with the port above it. */
 const EXAMPLE = 'model:hp-spectre-15-df1'
@@ -29,7 +24,7 @@ export async function run(invocation: Invocation): Promise<void> {
       '',
     ])
   }
-  list(invocation, found.snapshot)
+  listGroups(invocation, found.snapshot)
   invocation.err.print(nextSteps(found, invocation.err))
 }
 
@@ -62,19 +57,6 @@ function reasonFor(host: Host, snapshot: HostSnapshot, kernel: Invocation['kerne
   const { findings } = doctor(snapshot, host.readiness(), { kernel })
   const problem = findings.find(({ severity }) => severity === 'problem')
   return problem?.fact ?? 'the kernel made none'
-}
-
-function list(invocation: Invocation, snapshot: HostSnapshot): void {
-  const assessment = assess(
-    snapshot,
-    buildTopology(snapshot),
-    rulesFor(snapshot, invocation.kernel),
-  )
-  if (invocation.json) {
-    printJson(invocation.out, 'GroupList', groupListJson(snapshot, assessment))
-  } else {
-    printGroups(invocation, snapshot, assessment)
-  }
 }
 
 function nextSteps({ snapshot, why }: FirstLook, screen: Screen): readonly string[] {

@@ -14,9 +14,9 @@
  */
 import { PCIE_TYPE } from '../../pci/config-facts.ts'
 import type { AcsTable, AcsVerdict } from '../groups/acs.ts'
-import { portType } from '../groups/port-type.ts'
+import { portType, slotMates } from '../groups/port-type.ts'
 import { isIommuFunction } from '../groups/predict.ts'
-import type { Bus, Node } from '../topology/topology.ts'
+import type { Node } from '../topology/topology.ts'
 import { bridgeKind } from './bridge.ts'
 import { type Guarantee, no, undecided, weaker, yes } from './guarantee.ts'
 import type { AssessedMembers, Membership } from './membership.ts'
@@ -35,12 +35,11 @@ export type PeerTraffic = (group: AssessedMembers) => Guarantee
 
 /** Prepares the question for all groups of a host; paths and slots are looked at once. */
 export function peerTraffic(membership: Membership, acs: AcsTable): PeerTraffic {
-  const slots = slotTable()
   const upward = new Map<Node, readonly Leak[]>()
   const clean = new Map<Node | null, Guarantee>()
 
   function leaksFrom(node: Node): readonly Leak[] {
-    const own = leaksAt(node, acs, slots)
+    const own = leaksAt(node, acs)
     const up = node.parent ?? node.bus.host
     const above = up === null ? NO_LEAKS : leaksUp(up)
     if (own.length === 0) return above
@@ -100,7 +99,7 @@ function pathEvidence(node: Node): string {
 }
 
 /** The leaks at one element of a path; most have none. */
-function leaksAt(node: Node, acs: AcsTable, slots: SlotTable): readonly Leak[] {
+function leaksAt(node: Node, acs: AcsTable): readonly Leak[] {
   const bridge = isBridge(node) || node.children.length > 0
   const alone = node.isVirtual || node.bus.nodes.length < 2
   if (!bridge && alone && !cutAbove(node)) return NO_LEAKS
@@ -111,7 +110,7 @@ function leaksAt(node: Node, acs: AcsTable, slots: SlotTable): readonly Leak[] {
     if (back !== null) leaks.push(back)
     if (node.parent !== null) leaks.push(...switchLeaks(node, node.parent, acs))
   }
-  for (const mate of alone ? [] : slots(node)) {
+  for (const mate of alone ? [] : slotMates(node)) {
     const leak = mate === node ? null : slotLeak(node, mate, acs)
     if (leak !== null) leaks.push(leak)
   }
@@ -220,30 +219,4 @@ function isSilent(node: Node): boolean {
   const { classCode } = node.fn
   if (classCode.known && classCode.value >>> 8 === HOST_BRIDGE_CLASS) return true
   return isBridge(node) && node.children.length === 0
-}
-
-type SlotTable = (node: Node) => readonly Node[]
-
-/** Functions per slot of each bus, without virtual functions; made when a bus is first asked about. */
-function slotTable(): SlotTable {
-  const buses = new Map<Bus, ReadonlyMap<number, readonly Node[]>>()
-  return (node) => {
-    let slots = buses.get(node.bus)
-    if (slots === undefined) {
-      slots = slotsOf(node.bus)
-      buses.set(node.bus, slots)
-    }
-    return slots.get(node.at.device) ?? [node]
-  }
-}
-
-function slotsOf(bus: Bus): ReadonlyMap<number, readonly Node[]> {
-  const slots = new Map<number, Node[]>()
-  for (const node of bus.nodes) {
-    if (node.isVirtual) continue
-    const mates = slots.get(node.at.device)
-    if (mates === undefined) slots.set(node.at.device, [node])
-    else mates.push(node)
-  }
-  return slots
 }

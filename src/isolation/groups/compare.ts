@@ -1,15 +1,13 @@
 /** How predicted and actual groups differ, and whether an unknown fact could explain it. */
 import type { HostSnapshot } from '../host.ts'
-import type { Topology } from '../topology/topology.ts'
-import { certainPartition } from './predict.ts'
-import type { GroupDifference, Prediction } from './prediction.ts'
+import { type Partition, partition } from './partition.ts'
+import type { GroupDifference, PredictedGroup, Prediction } from './prediction.ts'
 import type { Rules } from './rules.ts'
 
 /** Empty when the host agrees with the prediction, or when its groups are unknown or it made none. */
 export function comparePrediction(
   prediction: Prediction,
   snapshot: HostSnapshot,
-  topology: Topology,
   rules: Rules,
 ): readonly GroupDifference[] {
   if (!snapshot.groups.known || snapshot.groups.value.length === 0) return []
@@ -20,7 +18,7 @@ export function comparePrediction(
   })
   return [
     ...ungrouped(prediction, snapshot),
-    ...splits(prediction, actual, topology, rules),
+    ...splits(prediction, actual, rules),
     ...joins(actual, predicted),
   ]
 }
@@ -56,17 +54,14 @@ function ungrouped(prediction: Prediction, snapshot: HostSnapshot): GroupDiffere
 function splits(
   prediction: Prediction,
   actual: ReadonlyMap<string, string>,
-  topology: Topology,
   rules: Rules,
 ): GroupDifference[] {
   const differences: GroupDifference[] = []
-  let certain: ReturnType<typeof certainPartition> | null = null
   for (const group of prediction.groups) {
     const devices = group.devices.filter((device) => actual.has(device))
     const groups = distinct(devices, actual)
     if (groups.length < 2) continue
-    certain ??= certainPartition(topology, rules)
-    const undecided = !tiedAcross(devices, actual, certain)
+    const undecided = !tiedAcross(devices, actual, certainJoins(group))
     differences.push({
       kind: 'split',
       devices,
@@ -78,11 +73,18 @@ function splits(
   return differences
 }
 
+/** Certain joins come first in a prediction, so those among a group's joins span all that is certain. */
+function certainJoins(group: PredictedGroup): Partition {
+  const sets = partition()
+  for (const join of group.because) if (join.certainty === 'certain') sets.join(join)
+  return sets
+}
+
 /** Whether certain joins alone tie devices of different actual groups together. */
 function tiedAcross(
   devices: readonly string[],
   actual: ReadonlyMap<string, string>,
-  certain: ReturnType<typeof certainPartition>,
+  certain: Partition,
 ): boolean {
   const groupOf = new Map<string, string | undefined>()
   for (const device of devices) {

@@ -161,16 +161,8 @@ function quirkAlias(node: Node, mate: Node): ReasonedJoin {
 
 /** get_pci_function_alias_group: functions of one slot of which neither isolates. */
 function slotJoins(bus: Bus, acs: AcsTable): ReasonedJoin[] {
-  if (bus.nodes.length < 2) return []
-  const slots = new Map<number, Node[]>()
-  for (const node of bus.nodes) {
-    if (node.isVirtual) continue
-    const mates = slots.get(node.at.device)
-    if (mates === undefined) slots.set(node.at.device, [node])
-    else mates.push(node)
-  }
   const joins: ReasonedJoin[] = []
-  for (const mates of slots.values()) {
+  for (const mates of bus.slots.values()) {
     if (mates.length > 1) joins.push(...mateJoins(mates, acs))
   }
   return joins

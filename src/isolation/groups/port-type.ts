@@ -76,5 +76,5 @@ export function isMultifunction(node: Node): MultifunctionFlag {
 
 /** Functions of the same slot, the function itself included, virtual functions left out. */
 export function slotMates(node: Node): readonly Node[] {
-  return node.bus.nodes.filter((mate) => mate.at.device === node.at.device && !mate.isVirtual)
+  return node.bus.slots.get(node.at.device) ?? []
 }

@@ -269,7 +269,7 @@ describe('comparePrediction()', () => {
     const snapshot = describeSnapshot(host)
     const topology = buildTopology(snapshot)
     const rules = rulesFor(snapshot, null)
-    return comparePrediction(predictGroups(topology, snapshot, rules), snapshot, topology, rules)
+    return comparePrediction(predictGroups(topology, snapshot, rules), snapshot, rules)
   }
 
   it('finds nothing where they agree', () => {

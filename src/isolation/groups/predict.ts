@@ -8,7 +8,7 @@
 import { formatKernelVersion } from '../../base/kernel-version.ts'
 import type { HostSnapshot } from '../host.ts'
 import type { Node, Topology } from '../topology/topology.ts'
-import { type AcsTable, acsTable } from './acs.ts'
+import { acsTable } from './acs.ts'
 import { findJoins, type ReasonedJoin } from './joins.ts'
 import { type Partition, partition } from './partition.ts'
 import type { Join, PredictedGroup, Prediction, UndecidedFact } from './prediction.ts'
@@ -37,16 +37,6 @@ export function predictGroups(
     unknown: undecidedFacts(joins),
     warnings: predictionWarnings({ topology, snapshot, rules, acs, sets }),
   }
-}
-
-/** The addresses that are together for certain, whatever the unknown facts turn out to be. */
-export function certainPartition(topology: Topology, rules: Rules): Partition {
-  const acs: AcsTable = acsTable(rules)
-  const sets = partition()
-  for (const join of findJoins(topology, acs)) {
-    if (join.certainty === 'certain') sets.join(plain(join))
-  }
-  return sets
 }
 
 /** Class 0806: an IOMMU's own function gets no group (drivers/iommu/amd/init.c). */

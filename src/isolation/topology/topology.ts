@@ -29,6 +29,8 @@ export interface Bus {
   /** The bridge above; null for a root bus. */
   readonly bridge: Node | null
   readonly nodes: readonly Node[]
+  /** Functions by slot number, virtual functions left out: they are no part of a slot's hardware. */
+  readonly slots: ReadonlyMap<number, readonly Node[]>
   /** The function that issues the DMA of everything on this root bus (Intel VMD); null for most. */
   readonly host: Node | null
 }
@@ -46,9 +48,10 @@ interface MutableNode extends Omit<Node, 'parent' | 'bus' | 'children'> {
   children: MutableNode[]
 }
 
-interface MutableBus extends Omit<Bus, 'bridge' | 'nodes' | 'host'> {
+interface MutableBus extends Omit<Bus, 'bridge' | 'nodes' | 'slots' | 'host'> {
   bridge: MutableNode | null
   nodes: MutableNode[]
+  slots: Map<number, MutableNode[]>
   host: MutableNode | null
 }
 
@@ -76,6 +79,7 @@ export function buildTopology(snapshot: HostSnapshot): Topology {
     }
     nodes.set(fn.address, node)
     bus.nodes.push(node)
+    if (!isVirtual) enterSlot(bus, node)
   }
   for (const node of nodes.values()) linkToParent(node, nodes, damage)
   for (const hosted of snapshot.hostedBuses) {
@@ -90,10 +94,24 @@ function busOf(buses: Map<string, MutableBus>, at: PciAddress): MutableBus {
   const name = formatBus(at.domain, at.bus)
   let bus = buses.get(name)
   if (bus === undefined) {
-    bus = { name, domain: at.domain, number: at.bus, bridge: null, nodes: [], host: null }
+    bus = {
+      name,
+      domain: at.domain,
+      number: at.bus,
+      bridge: null,
+      nodes: [],
+      slots: new Map(),
+      host: null,
+    }
     buses.set(name, bus)
   }
   return bus
+}
+
+function enterSlot(bus: MutableBus, node: MutableNode): void {
+  const mates = bus.slots.get(node.at.device)
+  if (mates === undefined) bus.slots.set(node.at.device, [node])
+  else mates.push(node)
 }
 
 function linkToParent(node: MutableNode, nodes: Map<string, MutableNode>, damage: string[]): void {
