@@ -28,7 +28,7 @@ export interface KernelView {
   exists(path: string): boolean
 }
 
-/** Everything: reading, changing, user-space access and events. */
+/** Everything: reading, changing, user-space access and events. One object is the view of one process. */
 export interface Kernel extends KernelView {
   /**
    * Writes the bytes with one write call. Rejects with the write's own errno, or ETIMEDOUT when the
@@ -38,15 +38,54 @@ export interface Kernel extends KernelView {
   write(path: string, bytes: Uint8Array, deadline: number): Promise<void>
   /** Opens a device node (/dev/vfio/vfio, /dev/vfio/13). Exclusive where the kernel says so (EBUSY). */
   open(path: string): Promise<Handle>
+  /** Handle of a descriptor that an ioctl returned (VFIO_GROUP_GET_DEVICE_FD). */
+  handle(descriptor: number, name: string): Handle
+  /**
+   * Zeroed anonymous memory of this process, page-aligned, `length` rounded up to pages of 4 KiB.
+   * @throws KernelError ENOMEM
+   */
+  memory(length: number): Memory
+  /** A new eventfd with counter 0, not blocking. */
+  eventCounter(): EventCounter
   /** Uevents from now on. Hints only: a lost one costs latency, never truth. */
   events(): EventSource
 }
 
-/** An open device node. */
+/** An open device node, or a descriptor that came out of one. */
 export interface Handle {
-  /** @returns the ioctl's non-negative result; rejects with its errno. The buffer is read and written. */
-  ioctl(request: number, argument: Uint8Array | bigint): Promise<number>
+  /** Descriptor number in this process: what other ioctls want in their structures. */
+  readonly descriptor: number
+  /**
+   * One ioctl call, to its end. A buffer is read and written in place, a number is passed by value.
+   * @returns the non-negative result @throws KernelError with the errno
+   */
+  ioctl(request: number, argument: Uint8Array | number): number
+  /** pread: what the kernel gave, which may be less. Offsets are exact up to 2^53. @throws KernelError */
+  read(offset: number, length: number): Uint8Array
+  /** pwrite. @returns bytes written @throws KernelError */
+  write(offset: number, bytes: Uint8Array): number
+  /** mmap, shared, readable and writable. @throws KernelError EINVAL ... */
+  map(offset: number, length: number): Memory
+  /** Closes the descriptor. Everything it kept alive goes as the kernel's rules say. Twice = once. */
   close(): Promise<void>
+}
+
+/** Mapped memory: addresses are below 2^47, so they are numbers. */
+export interface Memory {
+  readonly address: number
+  readonly bytes: Uint8Array
+  /** munmap. `bytes` must not be touched afterwards. Twice = once. */
+  release(): void
+}
+
+/** An eventfd: the kernel adds, we read and reset. */
+export interface EventCounter {
+  readonly descriptor: number
+  /** Takes the count and sets it to 0; 0 when nothing happened. */
+  take(): number
+  /** Resolves when the count is not 0, at once if it is so already; rejects with EBADF after close. */
+  ready(): Promise<void>
+  close(): void
 }
 
 /** Uevent datagrams as the kernel sends them: "add@/devices/...\0ACTION=add\0...". */
@@ -54,7 +93,7 @@ export interface EventSource extends AsyncIterable<Uint8Array> {
   close(): Promise<void>
 }
 
-export type KernelAction = 'read' | 'link' | 'list' | 'write' | 'open'
+export type KernelAction = 'read' | 'link' | 'list' | 'write' | 'open' | 'ioctl' | 'map' | 'memory'
 
 /** A kernel's "no": which call on which path, and the errno by name. */
 export class KernelError extends Error {

@@ -11,6 +11,15 @@ export function readOnly(view: KernelView): Kernel {
     exists: (path) => view.exists(path),
     write: (path) => Promise.reject(new KernelError('EROFS', 'write', path)),
     open: (path) => Promise.reject(new KernelError('EROFS', 'open', path)),
+    handle: (_descriptor, name) => {
+      throw new KernelError('EBADF', 'open', name)
+    },
+    memory: () => {
+      throw new KernelError('EROFS', 'memory', 'anonymous')
+    },
+    eventCounter: () => {
+      throw new KernelError('EROFS', 'open', 'eventfd')
+    },
     events: () => noEvents(),
   }
 }

@@ -1,0 +1,53 @@
+/**
+ * Uevents: what the kernel tells the world about devices (lib/kobject_uevent.c), as datagrams
+ * "ACTION@DEVPATH\0KEY=VALUE\0...". Keys in the kernel's order: ACTION DEVPATH SUBSYSTEM, the ones of
+ * the class or node (MAJOR MINOR DEVNAME), DRIVER, those of the bus, SEQNUM last.
+ */
+import type { Device } from './device.ts'
+
+export type UeventAction = 'add' | 'remove' | 'change' | 'bind' | 'unbind'
+
+export interface Uevent {
+  readonly action: UeventAction
+  /** Without /sys. */
+  readonly devpath: string
+  /** All KEY=value pairs in order, SEQNUM included. */
+  readonly variables: readonly (readonly [key: string, value: string])[]
+}
+
+export class Uevents {
+  sequence = 0
+  readonly #listeners = new Set<(event: Uevent) => void>()
+
+  /** @returns a function that stops listening */
+  listen(listener: (event: Uevent) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  emit(action: UeventAction, device: Device): void {
+    this.sequence += 1
+    const subsystem = device.bus?.name ?? device.className ?? ''
+    const variables: (readonly [string, string])[] = [
+      ['ACTION', action],
+      ['DEVPATH', device.path],
+      ['SUBSYSTEM', subsystem],
+      ...ueventFileVariables(device),
+      ['SEQNUM', String(this.sequence)],
+    ]
+    const event: Uevent = { action, devpath: device.path, variables }
+    for (const listener of this.#listeners) listener(event)
+  }
+}
+
+/** What the `uevent` file of the device shows, and every event carries (dev_uevent, drivers/base/core.c). */
+export function ueventFileVariables(device: Device): readonly (readonly [string, string])[] {
+  const variables: (readonly [string, string])[] = []
+  if (device.node !== undefined && device.node !== null) {
+    const [major = '', minor = ''] = device.node.devt.split(':')
+    variables.push(['MAJOR', major], ['MINOR', minor], ['DEVNAME', device.node.path])
+  }
+  if (device.driver !== null) variables.push(['DRIVER', device.driver.name])
+  variables.push(...device.ueventVariables())
+  return variables
+}
