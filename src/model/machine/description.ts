@@ -71,8 +71,8 @@ export interface FunctionDescription {
   readonly resetMethods?: readonly string[]
   /** Driver that takes it at boot; null = none does. Absent = whoever matches. */
   readonly driver?: string | null
-  /** Virtual functions enabled after boot, with the driver each of them has. */
-  readonly virtualFunctions?: readonly { readonly driver: string | null }[]
+  /** Virtual functions enabled after boot, with the driver each of them has (absent = whoever matches). */
+  readonly virtualFunctions?: readonly { readonly driver?: string | null }[]
   /** Class devices its driver makes: { "class": "net", "name": "eth0" }. */
   readonly services?: readonly { readonly class: string; readonly name: string }[]
   readonly numaNode?: number

@@ -1,0 +1,24 @@
+/** What changes need to read of plain register bytes: capability lists and SR-IOV's size. */
+
+/** Offset of a capability in the standard list; 0 when there is none. */
+export function capabilityOffset(config: Uint8Array, id: number): number {
+  if (((config[0x06] ?? 0) & 0x10) === 0) return 0
+  let offset = (config[0x34] ?? 0) & 0xfc
+  for (let n = 0; n < 48 && offset >= 0x40; n++) {
+    if (config[offset] === id) return offset
+    offset = (config[offset + 1] ?? 0) & 0xfc
+  }
+  return 0
+}
+
+/** TotalVFs of the SR-IOV capability; null when there is none. */
+export function sriovTotal(config: Uint8Array): number | null {
+  const view = new DataView(config.buffer, config.byteOffset, config.byteLength)
+  let offset = 0x100
+  for (let n = 0; n < 960 && offset >= 0x100 && offset + 0x40 <= view.byteLength; n++) {
+    const head = view.getUint32(offset, true)
+    if ((head & 0xffff) === 0x10) return view.getUint16(offset + 0x0e, true)
+    offset = (head >>> 20) & 0xffc
+  }
+  return null
+}
