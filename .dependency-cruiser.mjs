@@ -21,7 +21,7 @@ export const LAYERS = {
 }
 
 /** The stages of isolation/: each may import only the ones before it, host.ts and findings.ts. */
-export const STAGES = ['topology', 'groups', 'assess', 'explain']
+export const STAGES = ['topology', 'groups', 'assess', 'explain', 'difference']
 
 const TESTS = '\\.(test|case)\\.ts$'
 const NATIVE = '^src/kernel/native/'

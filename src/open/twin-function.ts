@@ -1,6 +1,6 @@
 /** One function of a twin: registers, virtual functions, driver and what the host uses it for. */
 import { type Fact, known } from '../base/fact.ts'
-import type { DeviceDetails, PciFunction } from '../isolation/host.ts'
+import type { DeviceDetails, HostService, PciFunction } from '../isolation/host.ts'
 import type { FunctionDescription } from '../model/machine/description.ts'
 import { hex } from '../pci/address.ts'
 import { extendedCapabilityOffset } from '../pci/config-decode.ts'
@@ -10,6 +10,20 @@ import { EXTENDED_CAPABILITY } from '../pci/config-facts.ts'
 export interface TwinFunction {
   readonly description: FunctionDescription
   readonly assumed: readonly string[]
+}
+
+/** Directory under /sys/class in which a service of the kind is listed. */
+const CLASS: Readonly<Record<HostService['kind'], string>> = {
+  net: 'net',
+  block: 'block',
+  nvme: 'nvme',
+  drm: 'drm',
+  framebuffer: 'graphics',
+  input: 'input',
+  sound: 'sound',
+  infiniband: 'infiniband',
+  tty: 'tty',
+  other: 'tpm',
 }
 
 /** An unprivileged read gives 64 or 128 bytes: too little to be used as registers. */
@@ -44,7 +58,7 @@ export function twinFunction(
       ...(fn.resetMethods.known ? { resetMethods: fn.resetMethods.value } : {}),
       ...(fn.driver.known ? { driver: fn.driver.value } : {}),
       ...(virtual.length === 0 ? {} : { virtualFunctions: virtual.map(driverOf) }),
-      services: services.map(({ kind, name }) => ({ class: kind, name })),
+      services: services.map(({ kind, name }) => ({ class: CLASS[kind], name })),
       ...(node === null ? {} : { numaNode: node }),
     },
     assumed,
