@@ -12,6 +12,7 @@ export type ErrorCode =
   | 'bad-capture'
   | 'bad-machine'
   | 'bad-lspci'
+  | 'bad-change'
   | 'newer-version'
   | 'no-source'
   | 'refused'

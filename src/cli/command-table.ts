@@ -49,6 +49,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     () => import('./commands/predict.ts'),
   ),
   entry(
+    'what-if',
+    ['<change...>'],
+    'groups before and after a change of the machine',
+    () => import('./commands/what-if.ts'),
+  ),
+  entry(
     'doctor',
     [],
     'is this host ready to hand devices out?',

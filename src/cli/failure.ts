@@ -21,6 +21,7 @@ export const EXIT_OF: Readonly<Record<ErrorCode, number>> = {
   'bad-capture': EXIT.internal,
   'bad-machine': EXIT.internal,
   'bad-lspci': EXIT.internal,
+  'bad-change': EXIT.usage,
   'newer-version': EXIT.internal,
   'no-source': EXIT.usage,
   refused: EXIT.refused,

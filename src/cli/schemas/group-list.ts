@@ -15,7 +15,7 @@ const guarantee = v.strictObject({
   evidence: v.pipe(v.string(), v.nonEmpty()),
 })
 
-const strength = v.strictObject({
+export const strength: v.GenericSchema = v.strictObject({
   translation: v.pipe(guarantee, v.description('DMA goes through the IOMMU')),
   dma: v.pipe(guarantee, v.description("cannot reach other groups' memory")),
   p2p: v.pipe(guarantee, v.description('peer traffic cannot bypass the IOMMU')),
@@ -24,7 +24,7 @@ const strength = v.strictObject({
   identity: v.pipe(guarantee, v.description('no reserved region forces 1:1 memory')),
 })
 
-const viability = v.strictObject({
+export const viability: v.GenericSchema = v.strictObject({
   verdict: v.picklist(['viable', 'not-viable', 'unknown']),
   rule: v.picklist(['since-5.19', 'before-5.19']),
   blockers: v.array(v.strictObject({ device: v.string(), driver: v.string(), reason: v.string() })),
@@ -41,19 +41,19 @@ export const groupMembers: v.ObjectEntries = {
   viability,
 }
 
+export const ungroupedDevice: v.GenericSchema = v.strictObject({
+  ...deviceMembers,
+  reason: v.string(),
+  kind: v.pipe(
+    v.picklist(['normal', 'no-group', 'unknown']),
+    v.description('normal: expected on a host with its IOMMU on'),
+  ),
+})
+
 export const groupList: v.GenericSchema = result('GroupList', {
   host: v.string(),
   kernel: v.nullable(v.pipe(v.string(), v.description('release, as uname -r prints it'))),
   groups: v.array(v.strictObject(groupMembers)),
-  ungrouped: v.array(
-    v.strictObject({
-      ...deviceMembers,
-      reason: v.string(),
-      kind: v.pipe(
-        v.picklist(['normal', 'no-group', 'unknown']),
-        v.description('normal: expected on a host with its IOMMU on'),
-      ),
-    }),
-  ),
+  ungrouped: v.array(ungroupedDevice),
   unknown: unknownReasons,
 })

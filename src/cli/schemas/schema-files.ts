@@ -9,6 +9,7 @@ import { failure } from './failure.ts'
 import { groupList } from './group-list.ts'
 import { prediction } from './prediction.ts'
 import { tree } from './tree.ts'
+import { whatIf } from './what-if.ts'
 
 /** Shape by `kind`; "Failure" is what a failed command prints. */
 export const SHAPES: Readonly<Record<string, GenericSchema>> = {
@@ -17,6 +18,7 @@ export const SHAPES: Readonly<Record<string, GenericSchema>> = {
   Tree: tree,
   Explanation: explanation,
   Prediction: prediction,
+  WhatIf: whatIf,
   DoctorReport: doctorReport,
   Capture: capture,
   Failure: failure,
