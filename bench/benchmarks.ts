@@ -4,7 +4,9 @@
  * Every figure is a ratio or a rate measured in one run on one machine; a time alone would say more
  * about the machine than about isogroup.
  */
+import type { Bench, Benchmark, Measured } from './benchmark.ts'
 import { type Contender, measurePeak, takeTurns } from './measure.ts'
+import { MODEL_BENCHMARKS } from './model-translation.ts'
 import {
   DEVBIND,
   DRIVERCTL,
@@ -15,36 +17,6 @@ import {
   PROGRAM,
   whyNot,
 } from './peers.ts'
-
-/** What a benchmark may use. */
-export interface Bench {
-  /** Folder of a synthetic host of that many functions; made when first asked for. */
-  readonly host: (functions: number) => string
-  /** Removes all hosts: the largest one needs the room. */
-  readonly clear: () => void
-  /** Empty folder for outputs. */
-  readonly scratch: string
-  readonly rounds: number
-}
-
-export interface Benchmark {
-  readonly name: string
-  readonly title: string
-  /** Largest permitted value. */
-  readonly bound: number
-  /** What is aimed at, where that is less than the bound. */
-  readonly goal: number | null
-  readonly unit: '' | 'MiB'
-  /** Why it cannot be measured here; null when it can. */
-  readonly obstacle: () => string | null
-  readonly measure: (bench: Bench) => Promise<Measured>
-}
-
-export interface Measured {
-  readonly value: number
-  /** What the value was computed from, a line each. */
-  readonly details: readonly string[]
-}
 
 const MANY = 10_400
 const FEW = 1_040
@@ -103,6 +75,7 @@ export const BENCHMARKS: readonly Benchmark[] = [
     obstacle: () => null,
     measure: measureHelp,
   },
+  ...MODEL_BENCHMARKS,
 ]
 
 /** Wall time of `ls --json` over that of a peer, both in the same surroundings. */

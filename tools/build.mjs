@@ -79,6 +79,8 @@ async function bundleProgram() {
     format: 'esm',
     platform: 'node',
     target: 'node20.19',
+    // Brings a binary of its own, found beside its package.
+    external: ['koffi'],
     chunkNames: 'chunk-[hash]',
     legalComments: 'none',
     plugins: [WITHOUT_CHILD_PROCESS],

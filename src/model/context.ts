@@ -3,6 +3,7 @@
  * once per kernel (model-kernel.ts) and passed to every part.
  */
 import type { KernelVersion } from '../base/kernel-version.ts'
+import type { Devices } from './driver-core/devices.ts'
 import type { Uevents } from './driver-core/uevents.ts'
 import type { PhysicalMemory } from './memory/physical-memory.ts'
 import type { Scheduler } from './task.ts'
@@ -15,6 +16,7 @@ export interface KernelContext {
   /** dmesg, oldest first, without time stamps. */
   readonly log: string[]
   readonly uevents: Uevents
+  readonly devices: Devices
   readonly memory: PhysicalMemory
   readonly scheduler: Scheduler
 }

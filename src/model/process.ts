@@ -58,4 +58,21 @@ export interface AddressSpace {
    * is mapped there.
    */
   physicalPage(virtualPage: number): number | undefined
+  /**
+   * Pins pages from a virtual page on, at most `pages`, as many as are physically contiguous: they stay
+   * where they are until `unpin`, even when they are unmapped (pin_user_pages). Undefined: not mapped.
+   */
+  pin(virtualPage: number, pages: number): PinnedRun | undefined
+  /** copy_from_user() @returns null when some of it is not mapped */
+  copyFrom(address: number, length: number): Uint8Array | null
+  /** copy_to_user() @returns whether all of it was mapped */
+  copyTo(address: number, bytes: Uint8Array): boolean
+}
+
+/** Pages of a process that a device may reach. */
+export interface PinnedRun {
+  /** Physical page number. */
+  readonly firstPage: number
+  readonly pages: number
+  unpin(): void
 }

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { IsogroupError } from '../base/errors.ts'
 import type { Host } from '../isolation/host.ts'
 import type { KernelView } from '../kernel/kernel.ts'
+import type { MachineDescription } from '../model/machine/description.ts'
 
 export const SOURCE_FORMS = [
   'linux',
@@ -31,7 +32,7 @@ export async function openHost(source: string): Promise<Host> {
   if (rest === null || rest === '') throw unknownSource(source)
   if (kind === 'file') return openFile(rest)
   if (kind === 'lspci') return openLspci(rest)
-  if (kind === 'model') return openMachine(rest)
+  if (kind === 'model') return openModel(rest)
   throw unknownSource(source)
 }
 
@@ -43,10 +44,14 @@ export interface OpenedKernel {
   readonly fallbackNames: () => string
 }
 
-/** The kernel behind a source that has one, for capturing it; null for texts and machine files. */
+/** The kernel behind a source that has one, for capturing it; null for texts and recorded facts. */
 export async function openKernel(source: string): Promise<OpenedKernel | null> {
-  if (source !== 'linux' && !source.startsWith('linux:')) return null
-  return openRoot(source === 'linux' ? '/' : source.slice('linux:'.length))
+  if (source === 'linux') return openRoot('/')
+  if (source.startsWith('linux:')) return openRoot(source.slice('linux:'.length))
+  if (!source.startsWith('model:')) return null
+  const { bootKernel } = await import('./model-host.ts')
+  const machine = await builtInMachine(source.slice('model:'.length))
+  return { kernel: bootKernel(machine), source: `model ${machine.name}`, fallbackNames: () => '' }
 }
 
 /** Names of the built-in machines, for `model:NAME`. */
@@ -97,6 +102,10 @@ async function openFile(path: string): Promise<Host> {
   const json = await readJsonFile(path)
   if (typeof json === 'object' && json !== null && 'format' in json) {
     if (json.format === 'isogroup-machine') return machineHost(json)
+    if (json.format === 'isogroup-model') {
+      const { modelHost } = await import('./model-host.ts')
+      return modelHost(await machineIn(json))
+    }
     if (json.format === 'isogroup-capture') {
       const { recordedKernel } = await import('../kernel/recorded.ts')
       const { linuxHost } = await import('../linux/linux-host.ts')
@@ -111,7 +120,16 @@ async function openFile(path: string): Promise<Host> {
   )
 }
 
-async function openMachine(name: string): Promise<Host> {
+async function openModel(name: string): Promise<Host> {
+  const { modelHost } = await import('./model-host.ts')
+  return modelHost(await builtInMachine(name))
+}
+
+/**
+ * What `model:NAME` boots: a machine of the catalogue, or the twin of a recorded host.
+ * @throws IsogroupError no-source, bad-machine
+ */
+export async function builtInMachine(name: string): Promise<MachineDescription> {
   const names = machineNames()
   if (!names.includes(name)) {
     throw new IsogroupError(
@@ -121,9 +139,27 @@ async function openMachine(name: string): Promise<Host> {
     )
   }
   const { readJsonFile } = await import('./capture-file.ts')
-  return machineHost(await readJsonFile(`${machineDirectory()}${name}.json`))
+  return machineIn(await readJsonFile(`${machineDirectory()}${name}.json`))
 }
 
+async function machineIn(json: unknown): Promise<MachineDescription> {
+  if (isModel(json)) {
+    const { parseModel } = await import('./model-file.ts')
+    const { buildMachine } = await import('../model/machine/builder.ts')
+    return buildMachine(parseModel(json).form)
+  }
+  const { parseMachine } = await import('./machine-file.ts')
+  const { recordedMachine } = await import('./recorded-machine.ts')
+  return recordedMachine(parseMachine(json))
+}
+
+function isModel(json: unknown): boolean {
+  return (
+    typeof json === 'object' && json !== null && 'format' in json && json.format === 'isogroup-model'
+  )
+}
+
+/** A machine file given by its path: the facts in it and nothing more. */
 async function machineHost(json: unknown): Promise<Host> {
   const { parseMachine } = await import('./machine-file.ts')
   const { lspciHost } = await import('../lspci/lspci-host.ts')

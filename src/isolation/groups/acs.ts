@@ -10,7 +10,13 @@ import { hex } from '../../pci/address.ts'
 import { ACS, ACS_REQUIRED, type AcsBits, PCIE_TYPE } from '../../pci/config-facts.ts'
 import type { Node } from '../topology/topology.ts'
 import { applyAcsArguments } from './acs-arguments.ts'
-import { type AcsQuirk, acsQuirksOf, couldBeNamed, hasEntry, quirkNames } from './acs-quirks.ts'
+import {
+  type AcsQuirk,
+  acsQuirksOf,
+  couldBeNamed,
+  hasEntry,
+  quirkNames,
+} from '../../pci/acs-quirks.ts'
 import { isMultifunction, portType } from './port-type.ts'
 import type { Rules } from './rules.ts'
 

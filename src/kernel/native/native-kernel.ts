@@ -6,7 +6,8 @@
  */
 import { Buffer } from 'node:buffer'
 import { closeSync, existsSync, openSync, readdirSync, readlinkSync, readSync } from 'node:fs'
-import { type KernelAction, KernelError, type KernelView } from '../kernel.ts'
+import type { KernelAction, KernelView } from '../kernel.ts'
+import { climbs, named, refuseClimbing } from './failure.ts'
 
 const SCRATCH_BYTES = 64 * 1024
 const DEFAULT_LIMIT = 1024 * 1024
@@ -36,22 +37,8 @@ export function nativeKernel(root = '/'): KernelView {
 }
 
 function call<T>(action: KernelAction, path: string, body: () => T): T {
-  if (climbs(path)) throw new KernelError('EINVAL', action, path)
-  try {
-    return body()
-  } catch (cause) {
-    throw new KernelError(errnoName(cause), action, path)
-  }
-}
-
-/** Names come from what a tree lists and says: none of them may lead out of the tree. */
-function climbs(path: string): boolean {
-  return path.includes('/..') && path.split('/').includes('..')
-}
-
-function errnoName(cause: unknown): string {
-  const code = (cause as { code?: unknown } | null)?.code
-  return typeof code === 'string' ? code : 'EIO'
+  refuseClimbing(action, path)
+  return named(action, path, body)
 }
 
 /** The bytes stand in the scratch buffer, or in a new one when they do not fit. */

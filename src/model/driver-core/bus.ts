@@ -2,6 +2,7 @@
  * struct bus_type: devices, drivers, and the notifier chain on which IOMMU drivers hear of devices as
  * they appear (the seed's bus_register_notifier).
  */
+import type { Node } from '../sysfs/node.ts'
 import type { Device } from './device.ts'
 import type { Driver } from './driver.ts'
 
@@ -35,6 +36,12 @@ export class Bus {
   readonly devices: Map<string, Device> = new Map()
   /** By name, in registration order. */
   readonly drivers: Map<string, Driver> = new Map()
+  /** Devices that each driver is linked to, by name. */
+  readonly bound: Map<Driver, Map<string, Device>> = new Map()
+  /** Further files of the bus's directory ("rescan"). */
+  files: Readonly<Record<string, () => Node | undefined>> = {}
+  /** Further files of a driver's directory ("new_id"). */
+  driverFiles: ((driver: Driver) => Readonly<Record<string, () => Node | undefined>>) | null = null
   /** drivers_autoprobe */
   autoprobe = true
   readonly #notifiers: Notifier[] = []

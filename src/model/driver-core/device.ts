@@ -5,7 +5,7 @@
  */
 import type { IommuGroup } from '../iommu/group.ts'
 import type { Credentials } from '../process.ts'
-import type { Link } from '../sysfs/node.ts'
+import type { Directory, Link } from '../sysfs/node.ts'
 import { Mutex, type Task } from '../task.ts'
 import type { Bus } from './bus.ts'
 import type { Driver } from './driver.ts'
@@ -55,7 +55,10 @@ export class Device {
   readonly attributes: (readonly Attribute[])[]
   /** Links made by others: "iommu", "iommu_group", "physfn", "virtfn0". By name. */
   readonly links: Map<string, Link> = new Map()
-  readonly children: Device[] = []
+  /** Directories made by others: attribute groups with a name ("intel-iommu"), `devices` of an IOMMU. */
+  readonly directories: Map<string, () => Directory> = new Map()
+  /** By name, or by "net/eth0" where they are in a directory of their class. */
+  readonly children: Map<string, Device> = new Map()
   /** device_lock: held around probe and remove. */
   readonly lock: Mutex
   readonly power: RuntimePower

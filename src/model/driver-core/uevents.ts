@@ -5,7 +5,15 @@
  */
 import type { Device } from './device.ts'
 
-export type UeventAction = 'add' | 'remove' | 'change' | 'bind' | 'unbind'
+export type UeventAction =
+  | 'add'
+  | 'remove'
+  | 'change'
+  | 'move'
+  | 'online'
+  | 'offline'
+  | 'bind'
+  | 'unbind'
 
 export interface Uevent {
   readonly action: UeventAction
@@ -25,13 +33,19 @@ export class Uevents {
     return () => this.#listeners.delete(listener)
   }
 
-  emit(action: UeventAction, device: Device): void {
+  /** @param more pairs that only this event carries, after those of the action */
+  emit(
+    action: UeventAction,
+    device: Device,
+    more: readonly (readonly [string, string])[] = [],
+  ): void {
     this.sequence += 1
     const subsystem = device.bus?.name ?? device.className ?? ''
     const variables: (readonly [string, string])[] = [
       ['ACTION', action],
       ['DEVPATH', device.path],
       ['SUBSYSTEM', subsystem],
+      ...more,
       ...ueventFileVariables(device),
       ['SEQNUM', String(this.sequence)],
     ]

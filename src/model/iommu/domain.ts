@@ -14,7 +14,8 @@ export const READ = 1
 export const WRITE = 2
 
 export interface Domain {
-  readonly type: DomainType
+  /** Written once: DMA becomes DMA-FQ while in use when somebody asks for it (group-type.ts). */
+  type: DomainType
   readonly geometry: Geometry
   /** Sizes a mapping can have, in bytes, as a bit mask split in words: VT-d 0x40201000. */
   readonly pageSizes: readonly [low: number, high: number]

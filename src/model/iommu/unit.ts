@@ -3,7 +3,8 @@
  * drivers are in vtd/, amd/, power/ and gart/; hardware/translation.ts is the other side of each.
  */
 import type { KernelContext } from '../context.ts'
-import type { TranslationHardware } from '../hardware/translation.ts'
+import type { InterruptMessage } from '../hardware/interrupt-message.ts'
+import type { Interrupt, TranslationHardware } from '../hardware/translation.ts'
 import type { PciDevice } from '../pci/pci-device.ts'
 import type { Domain, DomainType } from './domain.ts'
 import type { IommuGroup } from './group.ts'
@@ -13,6 +14,18 @@ export interface ReservedRegion {
   /** Inclusive. */
   readonly lastPage: number
   readonly kind: 'direct' | 'direct-relaxable' | 'reserved' | 'msi'
+}
+
+/** The interrupt remapping driver of a unit, as the irq domain of its devices. */
+export interface InterruptMessages {
+  /**
+   * Messages that raise these interrupts, to be written into the device's MSI or MSI-X registers. One
+   * call makes one block: the messages of multi-vector MSI differ only in the low bits of their data.
+   * MSI-X asks for each alone.
+   * @throws Errno ENOSPC when the table is full
+   */
+  allocate(device: PciDevice, interrupts: readonly Interrupt[]): readonly InterruptMessage[]
+  free(device: PciDevice, messages: readonly InterruptMessage[]): void
 }
 
 export interface IommuUnit {
@@ -28,6 +41,11 @@ export interface IommuUnit {
   readonly attributes: Readonly<Record<string, string>>
   /** Interrupt remapping is in use (IRQ_DOMAIN_FLAG_ISOLATED_MSI). */
   readonly isolatesInterrupts: boolean
+  /**
+   * Absent: interrupts are not remapped, and devices send plain messages (plainMessage). Present: only
+   * messages from here are let through, each only from the device it was made for.
+   */
+  readonly interrupts?: InterruptMessages
   readonly hardware: TranslationHardware
   /** Whether this unit translates for the device (DMAR scope, IVRS range, PE). */
   covers(device: PciDevice): boolean

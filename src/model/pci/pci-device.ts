@@ -5,6 +5,24 @@ import { Device } from '../driver-core/device.ts'
 import type { HardwareFunction } from '../hardware/function.ts'
 import type { PciBus } from './pci-bus.ts'
 
+/** pci_power_t as `power_state` prints it. Unknown until a driver enables the function. */
+export type PciPowerState = 'unknown' | 'D0' | 'D1' | 'D2' | 'D3hot' | 'D3cold'
+
+/** struct pci_sriov of a physical function. */
+export interface SriovState {
+  /** Offset of the capability. */
+  readonly capability: number
+  readonly totalVfs: number
+  readonly vfDevice: number
+  /** Enabled now (num_VFs). */
+  numVfs: number
+  /** sriov_drivers_autoprobe */
+  autoprobe: boolean
+}
+
+/** What is saved around a reset: values of registers, in the order in which they are written back. */
+export type SavedRegisters = readonly (readonly [offset: number, size: 1 | 2 | 4, value: number])[]
+
 export class PciDevice extends Device {
   readonly at: PciAddress
   readonly devfn: number
@@ -22,17 +40,39 @@ export class PciDevice extends Device {
   multifunction = false
   /** Port type after the kernel's correction; null = conventional. */
   pcieType: number | null = null
+  /** Peer decode was switched off in the chipset instead (PCI_DEV_FLAGS_ACS_ENABLED_QUIRK, Intel PCH). */
+  acsEnabledByQuirk = false
   /** The bus behind it, for bridges. */
   subordinate: PciBus | null = null
   /** SR-IOV: the physical function, and the virtual ones by index. */
   readonly physicalFunction: PciDevice | null
   readonly virtualFunctions: (PciDevice | undefined)[] = []
-  /** sriov_drivers_autoprobe of a physical function. */
-  sriovAutoprobe = true
+  /** Null unless it is a physical function with a working SR-IOV capability. */
+  sriov: SriovState | null = null
+  /** Bridges: forwards requests of more than 8 functions (ari_enabled). */
+  ariForwarding = false
   /** Devfns on its own bus whose requester id it may use (dma_alias_mask). */
   readonly dmaAliases: Set<number> = new Set()
   /** The endpoint that does DMA for it (Intel VMD); itself normally. */
   realDmaDevice: PciDevice | null = null
+  /** pci_bus_add_device has been here: final fixups done, drivers were offered (is_added). */
+  added = false
+  /** The `remove` file was written; a second writer finds nothing to do. */
+  removing = false
+  /** pci_destroy_dev has been here. */
+  destroyed = false
+  /** Calls of pci_enable_device without pci_disable_device (enable_cnt). */
+  enableCount = 0
+  powerState: PciPowerState = 'unknown'
+  d3coldAllowed: boolean
+  /** Ways to reset it, best first (reset_methods). */
+  resetMethods: readonly string[] = []
+  /** It had a reset method when it was added: then it has the files `reset` and `reset_method`. */
+  resettable = false
+  /** Drivers may not use MSI (no_msi; for bridges: below it). */
+  noMsi = false
+  numaNode = -1
+  saved: SavedRegisters | null = null
 
   constructor(init: {
     readonly at: PciAddress
@@ -56,8 +96,10 @@ export class PciDevice extends Device {
     this.revision = revisionAndClass & 0xff
     this.classCode = revisionAndClass >>> 8
     this.headerType = config.read(0x0e, 1) & 0x7f
-    this.subsystemVendor = this.headerType === 0 ? config.read(0x2c, 2) : 0
-    this.subsystemDevice = this.headerType === 0 ? config.read(0x2e, 2) : 0
+    const subsystem = subsystemOffset(init.hardware, this.headerType)
+    this.subsystemVendor = subsystem === 0 ? 0 : config.read(subsystem, 2)
+    this.subsystemDevice = subsystem === 0 ? 0 : config.read(subsystem + 2, 2)
+    this.d3coldAllowed = config.capability(POWER_MANAGEMENT) !== 0
   }
 
   /** Device id of its virtual functions (SR-IOV capability +0x1A). */
@@ -69,4 +111,20 @@ export class PciDevice extends Device {
   get isVirtual(): boolean {
     return this.physicalFunction !== null
   }
+
+  /** sriov_drivers_autoprobe of a physical function. */
+  get sriovAutoprobe(): boolean {
+    return this.sriov?.autoprobe ?? true
+  }
+}
+
+const POWER_MANAGEMENT = 0x01
+const BRIDGE_SUBSYSTEM = 0x0d
+
+/** Where the subsystem ids are: in the header, or for bridges in a capability; 0 = nowhere. */
+function subsystemOffset({ config }: HardwareFunction, headerType: number): number {
+  if (headerType === 0) return 0x2c
+  if (headerType === 2) return 0x40
+  const capability = config.capability(BRIDGE_SUBSYSTEM)
+  return capability === 0 ? 0 : capability + 4
 }

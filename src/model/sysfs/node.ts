@@ -19,6 +19,8 @@ export interface File {
   readonly kind: 'file'
   /** Permission bits: 0o444, 0o644, 0o200. Checked against the opener for every read and write. */
   readonly mode: number
+  /** Owner; absent = root. */
+  readonly uid?: number
   /** Whole content at the moment of the read. Absent: not readable (EACCES for users, EIO for root). */
   read?(who: Credentials): Uint8Array | string
   /** One write call. Throws or ends with an Errno. May sleep. Absent: not writable. */

@@ -4,7 +4,8 @@
  *
  *     description --plant--> tree --edit--> tree --harvest--> description
  */
-import { formatAddress, formatBus, hex, parseAddress } from '../../../pci/address.ts'
+import { fromHex, toHex } from '../../../base/hex-bytes.ts'
+import { formatAddress, formatBus, parseAddress } from '../../../pci/address.ts'
 import type { FunctionDescription, MachineDescription } from '../description.ts'
 import { byPlace, isGapless, numberBuses } from './bus-numbers.ts'
 
@@ -204,14 +205,4 @@ function renamed(
 /** "0000:01", for messages. */
 export function busBehind(branch: Branch): string {
   return formatBus(branch.root.domain, branch.secondary ?? 0)
-}
-
-function fromHex(text: string): Uint8Array {
-  return Uint8Array.from({ length: text.length / 2 }, (_, n) =>
-    parseInt(text.slice(2 * n, 2 * n + 2), 16),
-  )
-}
-
-function toHex(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => hex(byte, 2)).join('')
 }

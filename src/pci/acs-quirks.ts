@@ -12,7 +12,7 @@
  * - `intel-spt`: root ports with an ACS capability in a layout of their own (dwords at +4 and +8)
  * - `none`: the capability is there but does not isolate
  */
-import { atLeast, type KernelVersion } from '../../base/kernel-version.ts'
+import { atLeast, type KernelVersion } from '../base/kernel-version.ts'
 
 export type AcsGrant =
   | 'endpoint'

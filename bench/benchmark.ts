@@ -1,0 +1,32 @@
+/** What a benchmark is: a figure, and the bound it must keep. */
+
+/** What a benchmark may use. */
+export interface Bench {
+  /** Folder of a synthetic host of that many functions; made when first asked for. */
+  readonly host: (functions: number) => string
+  /** Removes all hosts: the largest one needs the room. */
+  readonly clear: () => void
+  /** Empty folder for outputs. */
+  readonly scratch: string
+  readonly rounds: number
+}
+
+export interface Benchmark {
+  readonly name: string
+  readonly title: string
+  /** Largest permitted value. */
+  readonly bound: number
+  /** What is aimed at, where that is less than the bound. */
+  readonly goal: number | null
+  /** '' = a ratio; ns = nanoseconds for one operation. */
+  readonly unit: '' | 'MiB' | 'ns'
+  /** Why it cannot be measured here; null when it can. */
+  readonly obstacle: () => string | null
+  readonly measure: (bench: Bench) => Promise<Measured>
+}
+
+export interface Measured {
+  readonly value: number
+  /** What the value was computed from, a line each. */
+  readonly details: readonly string[]
+}

@@ -1,0 +1,182 @@
+/**
+ * The drivers that every model machine has, in the order in which they register: built-in ones first.
+ * A function is offered to them in this order, so where two would take it the first one wins.
+ *
+ * Which of them manage DMA ownership themselves (driver_managed_dma) follows kernel.md 2.2: pcieport and
+ * pci-stub do, shpchp and uio_pci_generic do not, though neither does DMA.
+ */
+import { PCIE_TYPE } from '../../pci/config-facts.ts'
+import type { Driver } from '../driver-core/driver.ts'
+import { Errno } from '../errno.ts'
+import type { DriverDescription } from '../machine/description.ts'
+import type { PciDevice } from '../pci/pci-device.ts'
+import type { Service } from './class-devices.ts'
+import { classId, deviceId, listedIds } from './device-ids.ts'
+import { DeviceNames } from './device-names.ts'
+import type { DriverServices } from './driver-services.ts'
+import { startNic, stopNic } from './nic-start.ts'
+import { startNvme, stopNvme } from './nvme-start.ts'
+import { type PciDriverPlan, pciDriver } from './pci-driver.ts'
+
+const BRIDGE = 0x060400
+const SUBTRACTIVE_BRIDGE = 0x060401
+const EVENT_COLLECTOR = 0x080700
+const REDHAT = 0x1af4
+/** Pages that a driver without modelled hardware maps. */
+const SOME_PAGES = 2
+
+/**
+ * Drivers of a machine: the ones every model knows, then those that its description adds.
+ * Registering them is the caller's business, as is choosing which modules are loaded.
+ */
+export function knownDrivers(
+  services: DriverServices,
+  described: readonly DriverDescription[] = [],
+): readonly Driver[] {
+  const names = new DeviceNames()
+  const plans = [...ports(services), ...PLANS]
+  const known = new Set(plans.map(({ name }) => name))
+  const others = described.filter(({ name }) => !known.has(name)).map(planOf)
+  return [...plans, ...others].map((plan) => pciDriver(plan, services, names))
+}
+
+/** A driver of which only ids and DMA behaviour are known. */
+function planOf({ name, module, managesDma, ids }: DriverDescription): PciDriverPlan {
+  return {
+    name,
+    module,
+    managesDma,
+    ids: ids.map(({ vendor, device }) => deviceId(vendor, device)),
+    pages: managesDma ? 0 : SOME_PAGES,
+  }
+}
+
+/** drivers/pci/pcie/portdrv.c and drivers/pci/hotplug/shpchp_core.c. */
+function ports(services: DriverServices): readonly PciDriverPlan[] {
+  return [
+    {
+      name: 'pcieport',
+      module: null,
+      managesDma: true,
+      ids: [classId(BRIDGE), classId(SUBTRACTIVE_BRIDGE), classId(EVENT_COLLECTOR)],
+      pages: 0,
+      refuse: refusePort,
+      // Its interrupts for power management events are messages; others get by without.
+      mastersBus: ({ pcieType }) =>
+        pcieType === PCIE_TYPE.rootPort || pcieType === PCIE_TYPE.eventCollector,
+    },
+    {
+      name: 'shpchp',
+      module: 'shpchp',
+      ids: [classId(BRIDGE)],
+      pages: 0,
+      // Whether firmware leaves hot plug to the kernel (ACPI _OSC) is known for described machines only.
+      refuse: (device) =>
+        services.describe(device.name)?.driver === 'shpchp'
+          ? null
+          : new Errno('ENODEV', 'hot plug belongs to firmware'),
+    },
+  ]
+}
+
+/** pcie_portdrv_probe(): PCI Express ports and event collectors only. */
+function refusePort({ pcieType }: PciDevice): Errno | null {
+  const { rootPort, upstreamPort, downstreamPort, eventCollector } = PCIE_TYPE
+  const taken: readonly (number | null)[] = [rootPort, upstreamPort, downstreamPort, eventCollector]
+  return taken.includes(pcieType) ? null : new Errno('ENODEV', 'not a PCI Express port')
+}
+
+const PLANS: readonly PciDriverPlan[] = [
+  {
+    name: 'virtio-pci',
+    module: 'virtio_pci',
+    ids: [{ ...deviceId(REDHAT, 0), device: null }],
+    pages: SOME_PAGES,
+    sriov: true,
+    // Legacy ids are 1000-103f, modern ones 1040-107f.
+    refuse: ({ device }) =>
+      device >= 0x1000 && device <= 0x107f ? null : new Errno('ENODEV', 'no virtio id'),
+  },
+  nvme(),
+  { name: 'ahci', module: 'ahci', ids: [...listedIds('ahci'), classId(0x010601)], pages: 2 },
+  { name: 'xhci_hcd', module: 'xhci_pci', ids: [classId(0x0c0330)], pages: 4 },
+  network('e1000', 'eth'),
+  network('e1000e', 'eth'),
+  { ...network('igb', 'eth'), sriov: true },
+  network('igbvf', 'eth'),
+  { ...network('ixgbe', 'eth'), sriov: true },
+  { ...network('iwlwifi', 'wlan'), pages: 4 },
+  sound(),
+  screen(
+    'i915',
+    'i915',
+    listedIds('i915').map((id) => ({ ...id, ...DISPLAY })),
+  ),
+  screen('nouveau', 'nouveau', [classId(0x030000, 0xff0000, 0x10de)]),
+  screen('bochs-drm', 'bochs', [deviceId(0x1234, 0x1111)]),
+  { name: 'i801_smbus', module: 'i2c_i801', ids: listedIds('i801_smbus'), pages: 0 },
+  { name: 'lpc_ich', module: 'lpc_ich', ids: listedIds('lpc_ich'), pages: 0 },
+  { name: 'pci-stub', module: 'pci_stub', managesDma: true, ids: [], pages: 0 },
+  { name: 'uio_pci_generic', module: 'uio_pci_generic', ids: [], pages: 0, refuse: refusePinless },
+]
+
+/** Class 03xxxx. */
+const DISPLAY = { class: 0x030000, classMask: 0xff0000 }
+
+/** uio_pci_generic's probe(): without a legacy interrupt it has nothing to pass on. */
+function refusePinless({ hardware }: PciDevice): Errno | null {
+  return hardware.config.read(0x3d, 1) === 0 ? new Errno('ENODEV', 'no interrupt pin') : null
+}
+
+function nvme(): PciDriverPlan {
+  return {
+    name: 'nvme',
+    module: 'nvme',
+    ids: [...listedIds('nvme'), classId(0x010802)],
+    pages: 3,
+    sriov: true,
+    services: (names) => {
+      const controller = names.next('nvme', 'nvme')
+      return [
+        { class: 'nvme', name: controller },
+        { class: 'block', name: names.take('block', `${controller}n1`) },
+      ]
+    },
+    start: startNvme,
+    stop: stopNvme,
+  }
+}
+
+function network(name: string, prefix: string): PciDriverPlan {
+  return {
+    name,
+    module: name,
+    ids: listedIds(name),
+    pages: 3,
+    services: one('net', prefix),
+    start: startNic,
+    stop: stopNic,
+  }
+}
+
+function sound(): PciDriverPlan {
+  const vendors = [0x1022, 0x1002, 0x10de, 0x6766, 0x8086]
+  return {
+    name: 'snd_hda_intel',
+    module: 'snd_hda_intel',
+    ids: [
+      ...listedIds('snd_hda_intel'),
+      ...vendors.map((vendor) => classId(0x040300, 0xffffff, vendor)),
+    ],
+    pages: SOME_PAGES,
+    services: one('sound', 'card'),
+  }
+}
+
+function screen(name: string, module: string, ids: PciDriverPlan['ids']): PciDriverPlan {
+  return { name, module, ids, pages: 8, services: one('drm', 'card') }
+}
+
+function one(className: string, prefix: string): (names: DeviceNames) => readonly Service[] {
+  return (names) => [{ class: className, name: names.next(className, prefix) }]
+}

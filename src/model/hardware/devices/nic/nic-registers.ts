@@ -1,0 +1,70 @@
+/**
+ * Registers of the 82574L that the model's network function has (Intel 82574 datasheet, chapter 10;
+ * the first queue pair of most Intel gigabit controllers since the 82540 looks the same).
+ *
+ *     CTRL 0x0000  STATUS 0x0008  EERD 0x0014            ICR 0x00C0  ICS C8  IMS D0  IMC D8  IVAR E4
+ *     RCTL 0x0100  RDBAL 0x2800 RDBAH 2804 RDLEN 2808 RDH 2810 RDT 2818
+ *     TCTL 0x0400  TDBAL 0x3800 TDBAH 3804 TDLEN 3808 TDH 3810 TDT 3818      (second queue at + 0x100)
+ *     RAL0 0x5400  RAH0 0x5404     GPRC 0x4074 frames received, GPTC 0x4080 sent, MPC 0x4010 missed
+ */
+export const REG = {
+  ctrl: 0x0000,
+  status: 0x0008,
+  eerd: 0x0014,
+  icr: 0x00c0,
+  ics: 0x00c8,
+  ims: 0x00d0,
+  imc: 0x00d8,
+  ivar: 0x00e4,
+  rctl: 0x0100,
+  tctl: 0x0400,
+  receive: 0x2800,
+  transmit: 0x3800,
+  missed: 0x4010,
+  received: 0x4074,
+  sent: 0x4080,
+  ral: 0x5400,
+  rah: 0x5404,
+} as const
+
+/** Offsets inside a ring's block of registers, and the distance to the next queue's block. */
+export const RING = {
+  baseLow: 0x00,
+  baseHigh: 0x04,
+  length: 0x08,
+  head: 0x10,
+  tail: 0x18,
+  next: 0x100,
+} as const
+
+export const CTRL = { reset: 1 << 26, setLinkUp: 1 << 6 } as const
+/** Full duplex, link up, 1000 Mb/s. */
+export const STATUS_UP = 0x83
+export const RCTL = {
+  enable: 1 << 1,
+  unicastAll: 1 << 3,
+  multicastAll: 1 << 4,
+  loopback: 3 << 6,
+  loopbackMac: 1 << 6,
+  broadcast: 1 << 15,
+} as const
+export const TCTL_ENABLE = 1 << 1
+/** Address valid, bit 31 of RAH. */
+export const ADDRESS_VALID = 0x80000000
+export const EERD = { start: 1 << 0, done: 1 << 1 } as const
+
+/** Interrupt causes of ICR; the ones by queue are those that MSI-X uses. */
+export const CAUSE = {
+  transmitDone: 1 << 0,
+  linkChange: 1 << 2,
+  received: 1 << 7,
+  receiveQueue: [1 << 20, 1 << 21],
+  transmitQueue: [1 << 22, 1 << 23],
+  other: 1 << 24,
+} as const
+
+/** Bytes of one receive buffer, by RCTL's BSIZE (17:16) and BSEX (25). */
+export function bufferBytes(rctl: number): number {
+  const size = (rctl >>> 16) & 3
+  return (rctl & (1 << 25)) !== 0 && size !== 0 ? 32768 >> size : 2048 >> size
+}

@@ -1,0 +1,102 @@
+/**
+ * From power-on to a running system, in Linux's order (init/main.c, the initcall levels):
+ *
+ *     PCI buses scanned, every function registered     subsys_initcall   acpi_init, pci_subsys_init
+ *     IOMMU units take over, groups formed             rootfs_initcall   pci_iommu_init
+ *     drivers registered, each offered every function  device_initcall   pcieport first, then modules
+ *     virtual functions, vfio-pci, ...                 what an administrator's scripts do
+ *
+ * Functions come before IOMMU units, so at boot groups follow the units' order; on hot plug the unit is
+ * there first and the function gets its group while it is being added.
+ */
+import { bindDriver, registerDriver } from '../driver-core/bind.ts'
+import type { Driver } from '../driver-core/driver.ts'
+import { Errno } from '../errno.ts'
+import { knownDrivers } from '../drivers/known.ts'
+import { createUnits } from '../iommu/units.ts'
+import type { PciDevice } from '../pci/pci-device.ts'
+import type { Task } from '../task.ts'
+import { vfioPciDriver } from '../vfio/vfio-pci.ts'
+import type { KernelParts } from './kernel-parts.ts'
+
+export function* boot(parts: KernelParts): Task<void> {
+  const { context, machine, pci, iommu, fabric } = parts
+  yield* pci.scan()
+  if (machine.iommu !== null) {
+    for (const unit of createUnits(context, machine.iommu)) iommu.registerUnit(unit, [pci.bus])
+    fabric.rewired()
+  }
+  const chosen = holdBack(parts)
+  for (const driver of drivers(parts)) yield* registerDriver(context, driver)
+  for (const { device, driver } of chosen) {
+    device.matchable = true
+    if (driver !== null) yield* giveTo(parts, device, driver)
+  }
+  yield* enableVirtualFunctions(parts)
+}
+
+function drivers(parts: KernelParts): readonly Driver[] {
+  const { context, machine, pci, dma, descriptions, vfio } = parts
+  const services = {
+    context,
+    bus: pci.bus,
+    dma,
+    describe: (address: string) => descriptions.get(address),
+    enableSriov: (device: PciDevice, count: number) => pci.enableSriov(device, count),
+    disableSriov: (device: PciDevice) => pci.disableSriov(device),
+  }
+  return [...knownDrivers(services, machine.drivers), vfioPciDriver(context, vfio)]
+}
+
+interface Chosen {
+  readonly device: PciDevice
+  readonly driver: string | null
+}
+
+/** Functions of which the description says who has them are kept from whoever would match. */
+function holdBack({ machine, pci }: KernelParts): readonly Chosen[] {
+  const chosen: Chosen[] = []
+  for (const { at, driver } of machine.functions) {
+    const device = pci.device(at)
+    if (driver === undefined || device === undefined) continue
+    device.matchable = false
+    chosen.push({ device, driver })
+  }
+  return chosen
+}
+
+/** As `driverctl` does it: a driver that does not match by itself gets the function by override. */
+function* giveTo({ context, pci }: KernelParts, device: PciDevice, name: string): Task<void> {
+  const driver = pci.bus.drivers.get(name)
+  if (driver === undefined) {
+    context.log.push(`${device.name}: there is no driver ${name}`)
+    return
+  }
+  if (!pci.bus.operations.match(device, driver)) device.driverOverride = name
+  try {
+    yield* bindDriver(context, device, driver)
+  } catch (error) {
+    if (!(error instanceof Errno)) throw error
+    context.log.push(`${device.name}: ${name} could not be bound: ${error.code}`)
+  }
+}
+
+function* enableVirtualFunctions(parts: KernelParts): Task<void> {
+  const { machine, pci } = parts
+  for (const { at, virtualFunctions = [] } of machine.functions) {
+    const device = pci.device(at)
+    if (virtualFunctions.length === 0 || device === undefined) continue
+    const { sriov } = device
+    if (sriov === null) continue
+    const chosen = virtualFunctions.some(({ driver }) => driver !== undefined)
+    if (chosen) sriov.autoprobe = false
+    yield* pci.enableSriov(device, virtualFunctions.length)
+    if (!chosen) continue
+    sriov.autoprobe = true
+    for (const [index, { driver }] of virtualFunctions.entries()) {
+      const virtual = device.virtualFunctions[index]
+      if (virtual === undefined || driver === undefined || driver === null) continue
+      yield* giveTo(parts, virtual, driver)
+    }
+  }
+}

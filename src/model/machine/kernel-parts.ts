@@ -1,0 +1,113 @@
+/**
+ * Puts a kernel together over the hardware of a machine. Nothing runs yet: boot.ts does that.
+ *
+ * The parts know each other only as far as they have to: PCI asks the IOMMU core for DMA ownership, the
+ * IOMMU core hears of devices through the bus, VFIO uses both.
+ */
+import { NEWEST_CHECKED, parseKernelVersion } from '../../base/kernel-version.ts'
+import type { KernelContext } from '../context.ts'
+import { coreAttributes } from '../driver-core/core-attributes.ts'
+import { Devices } from '../driver-core/devices.ts'
+import { Uevents } from '../driver-core/uevents.ts'
+import { interruptLines } from '../files/interrupt-lines.ts'
+import { type Module, modulesOf } from '../files/modules.ts'
+import { rootDirectory } from '../files/root.ts'
+import type { Cabling } from '../hardware/devices/nic/cabling.ts'
+import { Fabric } from '../hardware/fabric.ts'
+import type { Slots } from '../hardware/slots.ts'
+import { DmaApi } from '../iommu/dma-api.ts'
+import { IommuCore } from '../iommu/iommu-core.ts'
+import type { IommuUnit } from '../iommu/unit.ts'
+import { physicalMemory } from '../memory/physical-memory.ts'
+import type { PciDevice } from '../pci/pci-device.ts'
+import { PciSubsystem } from '../pci/pci-subsystem.ts'
+import { FileTree } from '../sysfs/file-tree.ts'
+import { Scheduler } from '../task.ts'
+import { VfioCore } from '../vfio/vfio-core.ts'
+import type { FunctionDescription, MachineDescription } from './description.ts'
+import { plugMachine } from './plug-machine.ts'
+
+export interface KernelParts {
+  readonly machine: MachineDescription
+  readonly context: KernelContext
+  readonly slots: Slots
+  readonly cabling: Cabling
+  readonly fabric: Fabric
+  readonly pci: PciSubsystem
+  readonly iommu: IommuCore
+  readonly vfio: VfioCore
+  readonly dma: DmaApi
+  /** /sys, /proc, /dev and the few other files that programs look at. */
+  readonly files: FileTree
+  /** What is known of functions beyond their registers, by address; hot-plugged ones join. */
+  readonly descriptions: Map<string, FunctionDescription>
+}
+
+export function kernelParts(machine: MachineDescription): KernelParts {
+  const context = kernelContext(machine)
+  const { slots, cabling } = plugMachine(machine)
+  const descriptions = new Map(machine.functions.map((fn) => [fn.at, fn]))
+  const iommu = new IommuCore(context, {
+    ...(machine.iommu === null ? {} : { configuredDefault: machine.iommu.defaultDomain }),
+  })
+  const pci = new PciSubsystem(context, slots, {
+    dma: iommu,
+    requestsAcs: machine.iommu?.kind === 'intel' || machine.iommu?.kind === 'amd',
+    resetMethods: (address) => descriptions.get(address)?.resetMethods,
+    numaNode: (address) => descriptions.get(address)?.numaNode,
+  })
+  const fabric = new Fabric(slots, context.memory, (fn) => {
+    const device = pci.deviceOf(fn)
+    return device === undefined ? null : (unitInCharge(iommu.units, device)?.hardware ?? null)
+  })
+  const dma = new DmaApi(context, iommu)
+  const vfio = new VfioCore(context, iommu, pci)
+  const shown = { machine, context, pci, iommu, vfio }
+  return { ...shown, slots, cabling, fabric, dma, descriptions, files: fileTree(shown) }
+}
+
+function kernelContext(machine: MachineDescription): KernelContext {
+  return {
+    version: parseKernelVersion(machine.kernelRelease) ?? NEWEST_CHECKED,
+    release: machine.kernelRelease,
+    commandLine: machine.commandLine,
+    log: [],
+    uevents: new Uevents(),
+    devices: new Devices(),
+    memory: physicalMemory(machine.memoryBytes),
+    scheduler: new Scheduler(),
+  }
+}
+
+/** The unit that firmware put in charge; it is so whether or not the kernel knows the function. */
+function unitInCharge(units: readonly IommuUnit[], device: PciDevice): IommuUnit | undefined {
+  return units.find((unit) => unit.covers(device))
+}
+
+function fileTree(
+  parts: Pick<KernelParts, 'machine' | 'context' | 'pci' | 'iommu' | 'vfio'>,
+): FileTree {
+  const { machine, context, pci, iommu, vfio } = parts
+  const modules = (): ReadonlyMap<string, Module> =>
+    modulesOf(pci.bus.drivers.values(), vfio.moduleParameters())
+  const devices = context.devices.directory(coreAttributes(context))
+  return new FileTree(
+    rootDirectory({
+      context,
+      machine,
+      buses: [pci.bus],
+      classes: context.devices.classes(),
+      devices,
+      iommu,
+      vfio,
+      modules,
+      interrupts: () =>
+        interruptLines({
+          version: context.version,
+          iommu: machine.iommu?.kind ?? null,
+          units: iommu.units,
+          devices: pci.devices(),
+        }),
+    }),
+  )
+}

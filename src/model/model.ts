@@ -1,0 +1,65 @@
+/**
+ * A machine with the kernel that runs on it, in memory: hardware in its slots, the parts of the kernel
+ * over it, and the file tree through which programs see both.
+ *
+ *     hardware/                                    functions in slots, fabric       people plug and unplug
+ *     driver-core/ pci/ iommu/ drivers/ vfio/      the kernel
+ *     sysfs/ files/                                what processes see of it
+ *
+ * A model stands still until somebody calls it: it has no clock and no threads of its own. Calls that may
+ * sleep are tasks (task.ts); `run` is for those that do not, the scheduler for all others.
+ */
+import { Errno } from './errno.ts'
+import { boot } from './machine/boot.ts'
+import type { MachineDescription } from './machine/description.ts'
+import { type Added, hotAdd, hotRemove } from './machine/hot-plug.ts'
+import { type KernelParts, kernelParts } from './machine/kernel-parts.ts'
+import type { Task } from './task.ts'
+import { type ProcessInit, UserProcess } from './user-process.ts'
+
+export interface Model extends KernelParts {
+  /** A new process; root unless said otherwise. */
+  createProcess(init?: Partial<ProcessInit>): UserProcess
+  /**
+   * Runs a task, and all that wait for what it does, until it ends.
+   * @throws Errno what the task threw; EDEADLK when it sleeps: it stays in the scheduler then
+   */
+  run<T>(name: string, task: Task<T>): T
+  /**
+   * Somebody plugs a device in and the kernel notices.
+   * @param above address of a bridge, or name of a root bus ("0000:00")
+   */
+  hotAdd(added: Added, above: string, devfn: number): Task<void>
+  /** Somebody pulls the device out, ready or not. @throws Errno ENODEV nothing is there */
+  hotRemove(address: string): Task<void>
+}
+
+export function bootModel(machine: MachineDescription): Model {
+  const parts = kernelParts(machine)
+  let lastPid = 1
+  const run = <T>(name: string, task: Task<T>): T => runTask(parts, name, task)
+  run('boot', boot(parts))
+  return {
+    ...parts,
+    run,
+    createProcess: (init = {}) => {
+      lastPid += 1
+      return new UserProcess(parts.context, { name: 'program', pid: lastPid, ...init })
+    },
+    hotAdd: (added, above, devfn) => hotAdd(parts, added, above, devfn),
+    hotRemove: (address) => hotRemove(parts, address),
+  }
+}
+
+function runTask<T>({ context: { scheduler } }: KernelParts, name: string, task: Task<T>): T {
+  let outcome: { readonly value: T } | { readonly error: unknown } | null = null
+  const finish = (ended: { readonly value: T } | { readonly error: unknown }): void => {
+    outcome = ended
+  }
+  scheduler.start(name, task, finish)
+  scheduler.settle()
+  const ended = outcome as { readonly value: T } | { readonly error: unknown } | null
+  if (ended === null) throw new Errno('EDEADLK', `${name} sleeps`)
+  if ('error' in ended) throw ended.error
+  return ended.value
+}

@@ -1,0 +1,67 @@
+/**
+ * What the kernel does when something is plugged or pulled: pciehp_configure_device and
+ * pciehp_unconfigure_device (drivers/pci/hotplug/pciehp_pci.c), pci_rescan_bus, and the `remove` file.
+ * All of it under the one lock: a removal that waits for a user of its device stops every other.
+ */
+import type { Task } from '../task.ts'
+import { addDevices } from './add-devices.ts'
+import type { PciBus } from './pci-bus.ts'
+import type { PciDevice } from './pci-device.ts'
+import type { PciState } from './pci-state.ts'
+import { stopAndRemove } from './remove.ts'
+import { addHotBridge, scanBus, scanSlot } from './scan.ts'
+import { facesDown } from './setup-device.ts'
+
+const COMMAND = 0x04
+const MASTER_AND_SERR = 0x104
+const INTX_DISABLE = 0x400
+
+/** Something appeared in a slot of the bus. Does nothing when the kernel knows what is there. */
+export function* hotPlugged(state: PciState, bus: PciBus, slot: number): Task<void> {
+  yield* state.rescanRemoveLock.with(function* configure(): Task<void> {
+    const before = new Set(bus.devices)
+    if (bus.function(slot << 3) !== undefined) return
+    if ((yield* scanSlot(state, bus, slot << 3)) === 0) return
+    for (const device of [...bus.devices]) {
+      if (!before.has(device) && isBridge(device)) yield* addHotBridge(state, device)
+    }
+    state.addressSpace.assign(bus)
+    yield* addDevices(state, bus)
+  })
+}
+
+function isBridge({ headerType }: PciDevice): boolean {
+  return headerType === 1 || headerType === 2
+}
+
+/**
+ * The device's slot is to be emptied: all its functions go, from the last to the first.
+ * @param present the device still answers (a request by button), so its DMA is switched off
+ */
+export function* hotUnplugged(state: PciState, device: PciDevice, present: boolean): Task<void> {
+  const { pciBus, devfn } = device
+  // All that is on a link is one device; elsewhere it is what shares the slot.
+  const whole = pciBus.bridge !== null && facesDown(pciBus.bridge.pcieType)
+  yield* state.rescanRemoveLock.with(function* unconfigure(): Task<void> {
+    for (const fn of [...pciBus.devices].reverse()) {
+      if (!whole && fn.devfn >> 3 !== devfn >> 3) continue
+      yield* stopAndRemove(state, fn)
+      if (!present) continue
+      const { config } = fn.hardware
+      const command = config.read(COMMAND, 2)
+      config.write(COMMAND, 2, (command & ~MASTER_AND_SERR) | INTX_DISABLE)
+    }
+  })
+}
+
+/** pci_rescan_bus(); the caller holds the lock. */
+export function* rescan(state: PciState, bus: PciBus): Task<void> {
+  yield* scanBus(state, bus)
+  state.addressSpace.assign(bus)
+  yield* addDevices(state, bus)
+}
+
+/** pci_stop_and_remove_bus_device_locked() */
+export function* removeLocked(state: PciState, device: PciDevice): Task<void> {
+  yield* state.rescanRemoveLock.with(() => stopAndRemove(state, device))
+}

@@ -1,0 +1,255 @@
+/**
+ * Addresses for functions that firmware left without: the short form of drivers/pci/setup-bus.c.
+ *
+ * Sizes are added up from the leaves to the root, addresses handed out from the root to the leaves. What
+ * firmware assigned stays where it is. Ports with a hot-plug slot get room for a small device.
+ *
+ *     host bridge:  32-bit window (3 GiB - firmware)   and   64-bit window above memory
+ *     bridge:       memory window                      and   prefetchable window
+ */
+import type { Bar } from '../hardware/function.ts'
+import type { KernelContext } from '../context.ts'
+import { AddressWindow, alignUp } from './address-window.ts'
+import {
+  barOffset,
+  readAddress,
+  readMemoryWindow,
+  readPrefetchWindow,
+  writeAddress,
+  writeMemoryWindow,
+  writePrefetchWindow,
+} from './base-address.ts'
+import type { PciBus } from './pci-bus.ts'
+import type { PciDevice } from './pci-device.ts'
+
+const MEGABYTE = 0x100000
+const GIGABYTE = 0x40000000
+/** pci=hpmemsize: room kept behind a hot-plug port. */
+const HOT_PLUG_BYTES = 2 * MEGABYTE
+/** Device registers of the machine lie between 3 GiB and the I/O APIC. */
+const HOLE = { start: 3 * GIGABYTE, end: 0xfec00000 } as const
+const HIGH_WINDOW_BYTES = 2 ** 44
+const IO = { start: 0x1000, end: 0x10000 } as const
+const VF_BARS = 0x24
+
+/** The windows through which a bus is reached. */
+interface Windows {
+  memory: AddressWindow | null
+  prefetch: AddressWindow | null
+}
+
+/** One BAR, or the window of a bridge, that wants addresses. */
+interface Request {
+  readonly size: number
+  readonly alignment: number
+  readonly prefetch: boolean
+  readonly assign: (address: number) => void
+}
+
+export class AddressSpace {
+  readonly #host: { memory: AddressWindow; prefetch: AddressWindow }
+  readonly #io = new AddressWindow(IO.start, IO.end)
+  readonly #windows = new Map<PciBus, Windows>()
+  /** Functions whose BARs have been dealt with. */
+  readonly #known = new Set<PciDevice>()
+
+  constructor(context: KernelContext) {
+    const top = Math.max(
+      4 * GIGABYTE,
+      ...context.memory.ranges.map(({ firstPage, pages }) => (firstPage + pages) * 4096),
+    )
+    const high = alignUp(top, GIGABYTE)
+    this.#host = {
+      memory: new AddressWindow(HOLE.start, HOLE.end),
+      prefetch: new AddressWindow(high, high + HIGH_WINDOW_BYTES),
+    }
+  }
+
+  /** Gives addresses to what is new on the bus and below. */
+  assign(bus: PciBus): void {
+    this.#claimBelow(bus)
+    this.#assignBelow(bus)
+  }
+
+  /** The function is gone: its addresses are free. */
+  release(device: PciDevice): void {
+    if (!this.#known.delete(device)) return
+    const { config } = device.hardware
+    const windows = this.#windowsOf(device.pciBus)
+    for (const { bar, offset } of addressRegisters(device)) {
+      const address = readAddress(config, offset, bar)
+      if (bar.kind === 'io') this.#io.release(address)
+      else (wantsPrefetch(bar) ? windows.prefetch : windows.memory)?.release(address)
+    }
+    if (device.headerType !== 1) return
+    windows.memory?.release(readMemoryWindow(config)?.start ?? 0)
+    windows.prefetch?.release(readPrefetchWindow(config)?.start ?? 0)
+  }
+
+  /** The bus is gone. */
+  forget(bus: PciBus): void {
+    this.#windows.delete(bus)
+  }
+
+  /** What firmware assigned is taken, before anything new is handed out. */
+  #claimBelow(bus: PciBus): void {
+    const windows = this.#windowsOf(bus)
+    for (const device of bus.devices) {
+      if (this.#known.has(device)) continue
+      for (const { bar, offset, count } of addressRegisters(device)) {
+        const address = readAddress(device.hardware.config, offset, bar)
+        if (address === 0) continue
+        if (bar.kind === 'io') this.#io.claim(address, bar.size)
+        else this.#pick(windows, address)?.claim(address, bar.size * count)
+      }
+      if (device.headerType === 1) this.#claimWindows(device, windows)
+    }
+    for (const child of bus.children) this.#claimBelow(child)
+  }
+
+  #claimWindows({ hardware: { config } }: PciDevice, windows: Windows): void {
+    for (const window of [readMemoryWindow(config), readPrefetchWindow(config)]) {
+      if (window === null) continue
+      this.#pick(windows, window.start)?.claim(window.start, window.end - window.start)
+    }
+  }
+
+  #pick({ memory, prefetch }: Windows, address: number): AddressWindow | null {
+    if (prefetch !== null && address >= prefetch.start && address < prefetch.end) return prefetch
+    return memory
+  }
+
+  #assignBelow(bus: PciBus): void {
+    const windows = this.#windowsOf(bus)
+    const requests: Request[] = []
+    for (const device of bus.devices) {
+      if (!this.#known.has(device)) requests.push(...this.#requestsOf(device))
+      this.#known.add(device)
+      if (device.subordinate !== null) requests.push(...this.#windowRequests(device))
+    }
+    // Large ones first: then alignment wastes nothing.
+    requests.sort((a, b) => b.alignment - a.alignment)
+    for (const { size, alignment, prefetch, assign } of requests) {
+      const first = prefetch ? windows.prefetch : windows.memory
+      const second = prefetch ? windows.memory : null
+      const address = first?.allocate(size, alignment) ?? second?.allocate(size, alignment)
+      if (address !== undefined && address !== null) assign(address)
+    }
+    for (const child of bus.children) this.#assignBelow(child)
+  }
+
+  #requestsOf(device: PciDevice): Request[] {
+    const { config } = device.hardware
+    const requests: Request[] = []
+    for (const { bar, offset, count } of addressRegisters(device)) {
+      if (readAddress(config, offset, bar) !== 0) continue
+      const assign = (address: number): void => writeAddress(config, offset, bar, address)
+      if (bar.kind === 'io') {
+        const address = this.#io.allocate(bar.size, Math.max(bar.size, 4))
+        if (address !== null) assign(address)
+        continue
+      }
+      const size = bar.size * count
+      requests.push({ size, alignment: bar.size, prefetch: wantsPrefetch(bar), assign })
+    }
+    return requests
+  }
+
+  /** Windows of a bridge that has none, as large as what is below it wants. */
+  #windowRequests(bridge: PciDevice): Request[] {
+    const { config } = bridge.hardware
+    const bus = bridge.subordinate
+    if (bus === null || bridge.headerType !== 1) return []
+    const requests: Request[] = []
+    const want = (prefetch: boolean, write: (address: number, size: number) => void): void => {
+      const size = this.#needed(bus, prefetch)
+      const assign = (address: number): void => {
+        write(address, size)
+        this.#windows.delete(bus)
+      }
+      if (size > 0) requests.push({ size, alignment: MEGABYTE, prefetch, assign })
+    }
+    if (readMemoryWindow(config) === null) {
+      want(false, (start, size) => writeMemoryWindow(config, { start, end: start + size }))
+    }
+    if (readPrefetchWindow(config) === null) {
+      want(true, (start, size) => writePrefetchWindow(config, { start, end: start + size }))
+    }
+    return requests
+  }
+
+  /** Bytes of window a bus wants, in steps of a bridge's granularity. */
+  #needed(bus: PciBus, prefetch: boolean): number {
+    let size = bus.bridge !== null && hasHotPlugSlot(bus.bridge) ? HOT_PLUG_BYTES : 0
+    let used = 0
+    const sizes: number[] = []
+    for (const device of bus.devices) {
+      for (const { bar, offset, count } of addressRegisters(device)) {
+        if (bar.kind === 'io' || wantsPrefetch(bar) !== prefetch) continue
+        if (readAddress(device.hardware.config, offset, bar) === 0) sizes.push(bar.size * count)
+      }
+      if (device.subordinate !== null) used += this.#needed(device.subordinate, prefetch)
+    }
+    for (const own of sizes.sort((a, b) => b - a)) used = alignUp(used, own) + own
+    size = Math.max(size, used)
+    return alignUp(size, MEGABYTE)
+  }
+
+  #windowsOf(bus: PciBus): Windows {
+    if (bus.parent === null) return this.#host
+    let windows = this.#windows.get(bus)
+    if (windows === undefined) {
+      windows = this.#readWindows(bus)
+      this.#windows.set(bus, windows)
+    }
+    return windows
+  }
+
+  #readWindows(bus: PciBus): Windows {
+    // Virtual functions beyond their physical function's bus have its addresses.
+    if (bus.bridge === null) return { memory: null, prefetch: null }
+    const { config } = bus.bridge.hardware
+    const memory = readMemoryWindow(config)
+    const prefetch = readPrefetchWindow(config)
+    return {
+      memory: memory === null ? null : new AddressWindow(memory.start, memory.end),
+      prefetch: prefetch === null ? null : new AddressWindow(prefetch.start, prefetch.end),
+    }
+  }
+}
+
+/** Only prefetchable 64-bit BARs may lie in a prefetchable window above 4 GiB. */
+function wantsPrefetch(bar: Bar): boolean {
+  return bar.kind === 'mem64' && bar.prefetchable
+}
+
+/** Base address registers of a function, those for its virtual functions included. */
+function addressRegisters(
+  device: PciDevice,
+): readonly { readonly bar: Bar; readonly offset: number; readonly count: number }[] {
+  if (device.isVirtual) return []
+  const { bars } = device.hardware
+  const own = bars.map((bar) => ({ bar, offset: barOffset(device, bar), count: 1 }))
+  const { sriov } = device
+  if (sriov === null) return own
+  const virtual = device.hardware.virtualFunction?.(0).bars ?? []
+  return [
+    ...own,
+    ...virtual.map((bar) => ({
+      bar,
+      offset: sriov.capability + VF_BARS + 4 * bar.index,
+      count: sriov.totalVfs,
+    })),
+  ]
+}
+
+const EXPRESS = 0x10
+const SLOT_IMPLEMENTED = 0x100
+const HOT_PLUG_CAPABLE = 0x40
+
+/** A PCI Express port with a slot that says it is hot-plug capable (is_hotplug_bridge). */
+export function hasHotPlugSlot({ hardware: { config } }: PciDevice): boolean {
+  const offset = config.capability(EXPRESS)
+  if (offset === 0 || (config.read(offset + 2, 2) & SLOT_IMPLEMENTED) === 0) return false
+  return (config.read(offset + 0x14, 4) & HOT_PLUG_CAPABLE) !== 0
+}
