@@ -1,9 +1,7 @@
 /** A VT-d unit with many functions, each on a bus of its own and so a group of its own. */
 import { parseKernelVersion } from '../src/base/kernel-version.ts'
-import type { KernelContext } from '../src/model/context.ts'
 import { Bus } from '../src/model/driver-core/bus.ts'
 import { Device } from '../src/model/driver-core/device.ts'
-import { Uevents } from '../src/model/driver-core/uevents.ts'
 import { configSpace } from '../src/model/hardware/config-space.ts'
 import { GenericFunction } from '../src/model/hardware/devices/generic.ts'
 import type { IommuUnit } from '../src/model/iommu/unit.ts'
@@ -11,7 +9,6 @@ import { createUnits } from '../src/model/iommu/units.ts'
 import { physicalMemory } from '../src/model/memory/physical-memory.ts'
 import { PciBus } from '../src/model/pci/pci-bus.ts'
 import { PciDevice } from '../src/model/pci/pci-device.ts'
-import { Scheduler } from '../src/model/task.ts'
 import { formatBus } from '../src/pci/address.ts'
 
 /** 48 bits with 4 levels, pages of 4 KiB to 1 GiB. */
@@ -26,15 +23,7 @@ export interface TranslatingMachine {
 export function translatingMachine(functions: number): TranslatingMachine {
   const version = parseKernelVersion('6.12')
   if (version === null) throw new Error('no version')
-  const context: KernelContext = {
-    version,
-    release: '6.12.0-bench',
-    commandLine: '',
-    log: [],
-    uevents: new Uevents(),
-    memory: physicalMemory(2 ** 31),
-    scheduler: new Scheduler(),
-  }
+  const context = { version, log: [], memory: physicalMemory(2 ** 31) }
   const [unit] = createUnits(context, {
     kind: 'intel',
     interruptRemapping: true,

@@ -2,7 +2,7 @@
  * The devices that drivers make of functions: a network interface, a disk, a sound card. They live
  * below the function in sysfs, and programs find them through /sys/class.
  *
- *     .../0000:01:00.0/net/eth0        .../0000:02:00.0/nvme/nvme0/nvme0n1     .../0000:00:1b.0/sound/card0
+ *     .../0000:01:00.0/net/eth0  .../0000:02:00.0/nvme/nvme0/nvme0n1  .../0000:00:1b.0/sound/card0
  *
  * A directory named after the class stands between a PCI function and a class device, but not
  * between two class devices (get_device_parent, drivers/base/core.c).

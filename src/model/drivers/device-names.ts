@@ -5,11 +5,15 @@
 export class DeviceNames {
   /** "net/eth0": each class has names of its own. */
   readonly #taken = new Set<string>()
+  /** By class and prefix: no number below it is free. */
+  readonly #lowest = new Map<string, number>()
 
   /** @param prefix "eth", "nvme" */
   next(className: string, prefix: string): string {
-    let number = 0
-    while (this.#taken.has(`${className}/${prefix}${String(number)}`)) number += 1
+    const key = `${className}/${prefix}`
+    let number = this.#lowest.get(key) ?? 0
+    while (this.#taken.has(`${key}${String(number)}`)) number += 1
+    this.#lowest.set(key, number + 1)
     return this.take(className, `${prefix}${String(number)}`)
   }
 
@@ -21,5 +25,9 @@ export class DeviceNames {
 
   release(className: string, name: string): void {
     this.#taken.delete(`${className}/${name}`)
+    const [, prefix = '', digits = ''] = /^(.*?)(\d+)$/.exec(name) ?? []
+    const key = `${className}/${prefix}`
+    const lowest = this.#lowest.get(key)
+    if (lowest !== undefined) this.#lowest.set(key, Math.min(lowest, Number(digits)))
   }
 }

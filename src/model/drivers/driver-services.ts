@@ -11,7 +11,7 @@ export interface DriverServices {
   /** The PCI bus. */
   readonly bus: Bus
   readonly dma: DmaApi
-  /** What the machine's description says about the function at an address ("0000:01:00.0"), if anything. */
+  /** What the machine's description says about the function at "0000:01:00.0", if anything. */
   describe(address: string): FunctionDescription | undefined
   /** pci_enable_sriov() and pci_disable_sriov(). @throws Errno */
   enableSriov(device: PciDevice, count: number): Task<void>

@@ -1,9 +1,10 @@
 /**
- * The drivers that every model machine has, in the order in which they register: built-in ones first.
- * A function is offered to them in this order, so where two would take it the first one wins.
+ * The drivers that every model machine has, in the order in which they register: built-in ones
+ * first. A function is offered to them in this order, so where two would take it the first one
+ * wins.
  *
- * Which of them manage DMA ownership themselves (driver_managed_dma) follows kernel.md 2.2: pcieport and
- * pci-stub do, shpchp and uio_pci_generic do not, though neither does DMA.
+ * Which of them manage DMA ownership themselves (driver_managed_dma): pcieport and pci-stub do,
+ * shpchp and uio_pci_generic do not, though neither does DMA.
  */
 import { PCIE_TYPE } from '../../pci/config-facts.ts'
 import type { Driver } from '../driver-core/driver.ts'
@@ -34,7 +35,7 @@ export function knownDrivers(
   described: readonly DriverDescription[] = [],
 ): readonly Driver[] {
   const names = new DeviceNames()
-  const plans = [...ports(services), ...PLANS]
+  const plans = [...ports(services), ...modules()]
   const known = new Set(plans.map(({ name }) => name))
   const others = described.filter(({ name }) => !known.has(name)).map(planOf)
   return [...plans, ...others].map((plan) => pciDriver(plan, services, names))
@@ -70,7 +71,7 @@ function ports(services: DriverServices): readonly PciDriverPlan[] {
       module: 'shpchp',
       ids: [classId(BRIDGE)],
       pages: 0,
-      // Whether firmware leaves hot plug to the kernel (ACPI _OSC) is known for described machines only.
+      // Whether firmware leaves hot plug to the kernel (ACPI _OSC) only a description can tell.
       refuse: (device) =>
         services.describe(device.name)?.driver === 'shpchp'
           ? null
@@ -86,39 +87,48 @@ function refusePort({ pcieType }: PciDevice): Errno | null {
   return taken.includes(pcieType) ? null : new Errno('ENODEV', 'not a PCI Express port')
 }
 
-const PLANS: readonly PciDriverPlan[] = [
-  {
-    name: 'virtio-pci',
-    module: 'virtio_pci',
-    ids: [{ ...deviceId(REDHAT, 0), device: null }],
-    pages: SOME_PAGES,
-    sriov: true,
-    // Legacy ids are 1000-103f, modern ones 1040-107f.
-    refuse: ({ device }) =>
-      device >= 0x1000 && device <= 0x107f ? null : new Errno('ENODEV', 'no virtio id'),
-  },
-  nvme(),
-  { name: 'ahci', module: 'ahci', ids: [...listedIds('ahci'), classId(0x010601)], pages: 2 },
-  { name: 'xhci_hcd', module: 'xhci_pci', ids: [classId(0x0c0330)], pages: 4 },
-  network('e1000', 'eth'),
-  network('e1000e', 'eth'),
-  { ...network('igb', 'eth'), sriov: true },
-  network('igbvf', 'eth'),
-  { ...network('ixgbe', 'eth'), sriov: true },
-  { ...network('iwlwifi', 'wlan'), pages: 4 },
-  sound(),
-  screen(
-    'i915',
-    'i915',
-    listedIds('i915').map((id) => ({ ...id, ...DISPLAY })),
-  ),
-  screen('nouveau', 'nouveau', [classId(0x030000, 0xff0000, 0x10de)]),
-  screen('bochs-drm', 'bochs', [deviceId(0x1234, 0x1111)]),
-  { name: 'i801_smbus', module: 'i2c_i801', ids: listedIds('i801_smbus'), pages: 0 },
-  { name: 'lpc_ich', module: 'lpc_ich', ids: listedIds('lpc_ich'), pages: 0 },
-  { name: 'pci-stub', module: 'pci_stub', managesDma: true, ids: [], pages: 0 },
-  { name: 'uio_pci_generic', module: 'uio_pci_generic', ids: [], pages: 0, refuse: refusePinless },
-]
+/** Made when asked: the tables have a thousand ids. */
+function modules(): readonly PciDriverPlan[] {
+  return [
+    {
+      name: 'virtio-pci',
+      module: 'virtio_pci',
+      ids: [{ ...deviceId(REDHAT, 0), device: null }],
+      pages: SOME_PAGES,
+      sriov: 'simple',
+      // Legacy ids are 1000-103f, modern ones 1040-107f.
+      refuse: ({ device }) =>
+        device >= 0x1000 && device <= 0x107f ? null : new Errno('ENODEV', 'no virtio id'),
+    },
+    nvme(),
+    { name: 'ahci', module: 'ahci', ids: [...listedIds('ahci'), classId(0x010601)], pages: 2 },
+    { name: 'xhci_hcd', module: 'xhci_pci', ids: [classId(0x0c0330)], pages: 4 },
+    network('e1000', 'eth'),
+    network('e1000e', 'eth'),
+    { ...network('igb', 'eth'), sriov: 'owned' },
+    network('igbvf', 'eth'),
+    { ...network('ixgbe', 'eth'), sriov: 'owned' },
+    { ...network('iwlwifi', 'wlan'), pages: 4 },
+    sound(),
+    screen(
+      'i915',
+      'i915',
+      listedIds('i915').map((id) => ({ ...id, ...DISPLAY })),
+    ),
+    screen('nouveau', 'nouveau', [classId(0x030000, 0xff0000, 0x10de)]),
+    screen('bochs-drm', 'bochs', [deviceId(0x1234, 0x1111)]),
+    { name: 'i801_smbus', module: 'i2c_i801', ids: listedIds('i801_smbus'), pages: 0 },
+    { name: 'lpc_ich', module: 'lpc_ich', ids: listedIds('lpc_ich'), pages: 0 },
+    { name: 'pci-stub', module: 'pci_stub', managesDma: true, ids: [], pages: 0 },
+    {
+      name: 'uio_pci_generic',
+      module: 'uio_pci_generic',
+      ids: [],
+      pages: 0,
+      refuse: refusePinless,
+    },
+  ]
+}
 
 /** Class 03xxxx. */
 const DISPLAY = { class: 0x030000, classMask: 0xff0000 }
@@ -134,7 +144,7 @@ function nvme(): PciDriverPlan {
     module: 'nvme',
     ids: [...listedIds('nvme'), classId(0x010802)],
     pages: 3,
-    sriov: true,
+    sriov: 'simple',
     services: (names) => {
       const controller = names.next('nvme', 'nvme')
       return [
@@ -152,7 +162,7 @@ function network(name: string, prefix: string): PciDriverPlan {
     name,
     module: name,
     ids: listedIds(name),
-    pages: 3,
+    pages: 2,
     services: one('net', prefix),
     start: startNic,
     stop: stopNic,

@@ -1,7 +1,8 @@
 /**
  * What the nvme driver does first (drivers/nvme/host/pci.c, nvme_pci_configure_admin_queue, and
- * nvme_init_identify): admin queues in DMA memory, the controller switched on, one Identify to see that
- * both sides reach the same memory. An IOMMU that maps nothing for the function makes it fail here.
+ * nvme_init_identify): admin queues in DMA memory, the controller switched on, one Identify to see
+ * that both sides reach the same memory. An IOMMU that maps nothing for the function makes it fail
+ * here.
  */
 import { Errno } from '../errno.ts'
 import type { HardwareFunction } from '../hardware/function.ts'

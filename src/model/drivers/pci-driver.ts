@@ -1,10 +1,10 @@
 /**
- * How every PCI driver of the model works (include/linux/pci.h, struct pci_driver): probe enables the
- * function, gets memory that the device may reach, and makes the devices that users see; remove undoes
- * all of that in reverse.
+ * How every PCI driver of the model works (include/linux/pci.h, struct pci_driver): probe enables
+ * the function, gets memory that the device may reach, and makes the devices that users see; remove
+ * undoes all of that in reverse.
  *
- * The memory is what this project is about: it is mapped through the DMA API into the default domain of
- * the function's group, which all kernel drivers of the group share (the seed's dma_ops).
+ * The memory is what this project is about: it is mapped through the DMA API into the default
+ * domain of the function's group, which all kernel drivers of the group share (the seed's dma_ops).
  */
 import type { Attribute, Device } from '../driver-core/device.ts'
 import type { DeviceId, Driver } from '../driver-core/driver.ts'
@@ -24,7 +24,9 @@ export interface PciDriverPlan {
   readonly ids: readonly DeviceId[]
   /** driver_managed_dma; absent = false. */
   readonly managesDma?: boolean
-  /** Pages of DMA memory that probe maps; 0 = the driver does no DMA and leaves bus mastering alone. */
+  /**
+   * Pages of DMA memory that probe maps; 0 = the driver does no DMA and leaves bus mastering alone.
+   */
   readonly pages: number
   /** Whether it sends messages without having memory of its own (pci_set_master); absent = no. */
   mastersBus?(device: PciDevice): boolean
@@ -36,7 +38,11 @@ export interface PciDriverPlan {
   start?(device: PciDevice, memory: DriverMemory): void
   /** Makes the hardware stop using it. */
   stop?(device: PciDevice): void
-  readonly sriov?: boolean
+  /**
+   * Makes virtual functions on request. "simple" leaves them alone when it goes
+   * (pci_sriov_configure_simple), "owned" takes them along.
+   */
+  readonly sriov?: 'simple' | 'owned'
   readonly attributes?: readonly Attribute[]
 }
 
@@ -71,12 +77,13 @@ export function pciDriver(
     },
     *remove(device) {
       const bound = device.driverData as Bound
+      if (plan.sriov === 'owned') yield* sriov(device, 0)
       yield* removeServices(services, bound.devices)
       forget(names, bound.devices.map(serviceOf))
       release(plan, services, pciDevice(device), bound.memory)
     },
     ...(plan.attributes === undefined ? {} : { attributes: plan.attributes }),
-    ...(plan.sriov === true ? { sriovConfigure: (device, count) => sriov(device, count) } : {}),
+    ...(plan.sriov === undefined ? {} : { sriovConfigure: sriov }),
   }
   return driver
 

@@ -136,13 +136,9 @@ function unmasked({ hardware }: PciDevice, msix: number): readonly number[] {
 
 /** Names are the drivers' own; these follow what most of them do. */
 function actionName(device: PciDevice, kind: Vectors['kind'], vector: number): string {
-  const { driver } = device
-  if (driver === null) return device.name
+  const { driver, children, name } = device
+  if (driver === null) return name
   if (driver.name === 'pcieport') return 'PCIe PME, aerdrv'
-  if (driver.isVfio) {
-    const kind = count > 1 ? 'msix' : 'msi'
-    return `vfio-${kind}[${String(vector)}](${device.name})`
-  }
-  const service = [...device.children.values()].find((child) => child.className !== null)?.name ?? driver.name
-  return count > 1 ? `${service}-${String(vector)}` : service
+  if (driver.isVfio) return `vfio-${kind.toLowerCase()}[${String(vector)}](${name})`
+  return [...children.values()].find((child) => child.className !== null)?.name ?? driver.name
 }

@@ -15,7 +15,9 @@ export interface Capability {
 }
 
 /** @param noSoftReset keeps its state when it returns from D3hot; pme: able to signal from D0-D3hot */
-export function powerManagement(options: { noSoftReset?: boolean; pme?: boolean } = {}): Capability {
+export function powerManagement(
+  options: { noSoftReset?: boolean; pme?: boolean } = {},
+): Capability {
   return capability(0x01, 8, (view) => {
     view.setUint16(2, 0x0003 | (options.pme === true ? 0x7800 : 0), true)
     view.setUint16(4, options.noSoftReset === true ? 0x0008 : 0, true)

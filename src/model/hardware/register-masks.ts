@@ -112,7 +112,8 @@ export function registerMasks(
   const extended = extendedCapabilityList(view)
   extendedMasks(table, extended)
   const sriov = extended.get(EXTENDED_CAPABILITY.sriov) ?? 0
-  if (sriov !== 0) for (const bar of virtualBars) addressMask(table, sriov + 0x24 + 4 * bar.index, bar)
+  if (sriov !== 0)
+    for (const bar of virtualBars) addressMask(table, sriov + 0x24 + 4 * bar.index, bar)
   return table.masks
 }
 

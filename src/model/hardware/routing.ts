@@ -132,7 +132,12 @@ function forwardsDown({ config }: HardwareFunction, address: number): boolean {
 }
 
 /** Whether a request that comes through `from` goes to `to` on the same bus. */
-function meets(slots: Slots, bus: HardwareBus, from: HardwareFunction, to: HardwareFunction): boolean {
+function meets(
+  slots: Slots,
+  bus: HardwareBus,
+  from: HardwareFunction,
+  to: HardwareFunction,
+): boolean {
   const type = expressType(from.config)
   if (from === to) return facesDown(type) && turnsBack(from)
   const above = bus.bridge === null ? null : expressType(bus.bridge.config)

@@ -107,6 +107,12 @@ describe('IovaSpace', () => {
     expect(space.allocate(1, 7)).toBe(6)
   })
 
+  it('finds gaps that alignment left above', () => {
+    const space = new IovaSpace({ firstPage: 8, lastPage: 23 }, [])
+    expect([space.allocate(1, 23), space.allocate(8, 23)]).toEqual([23, 8])
+    expect(space.allocate(1, 23)).toBe(22)
+  })
+
   const operations = fc.array(
     fc.record({ allocate: fc.boolean(), pages: fc.integer({ min: 1, max: 40 }), pick: fc.nat() }),
     { maxLength: 60 },

@@ -105,11 +105,16 @@ describe.each(['6.1.0', '6.12.0'])('writes to `type` on %s', (release) => {
   it('leave everything as it was when the device refuses the new domain', () => {
     const { group, unit, write } = host(release)
     const before = group.defaultDomain
-    unit.refuses = (_device, domain) => domain.type === 'identity'
-    expect(write('identity')).toBe('EINVAL')
+    const made: unknown[] = []
+    unit.refuses = (_device, domain) => {
+      if (domain !== before) made.push(domain)
+      return domain !== before
+    }
+    expect(write('DMA')).toBe('EINVAL')
     expect(group.defaultDomain).toBe(before)
     expect(group.domain).toBe(before)
     expect(before).toMatchObject({ destroyed: false })
+    expect(made).toMatchObject([{ destroyed: true }])
   })
 })
 
@@ -158,6 +163,14 @@ describe('writes to `type` before 6.4', () => {
     const { devices, write } = host('6.1.0', 2)
     for (const device of devices) device.driver = { name: 'e1000e' } as Driver
     expect(write('identity')).toBe('EINVAL')
+  })
+
+  it('change nothing when the type is what it was', () => {
+    const { group, write } = host('6.1.0')
+    const before = group.defaultDomain
+    expect(write('DMA-FQ')).toBe('DMA-FQ\n')
+    expect(group.defaultDomain).toBe(before)
+    expect(before).toMatchObject({ destroyed: false })
   })
 
   it('find a bound driver of any kind busy', () => {

@@ -77,10 +77,10 @@ describe('groups at boot', () => {
     const functions = [0, 1].map((n) =>
       tree.plug(`0000:00:01.${String(n)}`, { type: null, multifunction: true }),
     )
-    unit.requiredDomainType = (device) => (device === functions[1] ? 'DMA' : 'identity')
+    unit.requiredDomainType = (device) => (device === functions[1] ? 'identity' : 'DMA')
     core.registerUnit(unit, [tree.bus])
     expect(functions[0]?.iommuGroup?.defaultDomain?.type).toBe('identity')
-    expect(context.log.join('\n')).toContain('conflicting def_domain_type, identity and DMA')
+    expect(context.log.join('\n')).toContain('conflicting def_domain_type, DMA and identity')
   })
 
   it('maps memory of firmware 1:1 before the device is attached, whatever overlaps', () => {
@@ -99,14 +99,17 @@ describe('groups at boot', () => {
   })
 
   it('gives no groups where a unit only translates', () => {
-    const { tree, unit, core } = host()
+    const { context, tree, unit, core } = host()
     unit.isolates = false
     const device = tree.plug('0000:00:01.0')
     core.registerUnit(unit, [tree.bus])
-    tree.add('0000:00:02.0')
     expect(core.groups.size).toBe(0)
     expect(device.iommuGroup).toBeNull()
     expect([...device.links.keys()]).toEqual([])
+    expect([...context.devices.ofClass('iommu').keys()]).toEqual([])
+    const proper = new FakeUnit('dmar0')
+    core.registerUnit(proper, [tree.bus])
+    expect(core.unitOf(device)).toBe(proper)
   })
 
   it('leaves out functions that no unit covers', () => {
@@ -189,6 +192,16 @@ describe('groups while devices come and go', () => {
     expect(domain).toMatchObject({ destroyed: true })
   })
 
+  it('maps memory of firmware for a newcomer too', () => {
+    const { tree, unit, core } = host()
+    core.registerUnit(unit, [tree.bus])
+    const chipset = { type: null, multifunction: true }
+    const group = tree.add('0000:00:1f.0', chipset).iommuGroup
+    unit.reserve('0000:00:1f.3', [{ firstPage: 0x100, lastPage: 0x100, kind: 'direct' }])
+    tree.add('0000:00:1f.3', chipset)
+    expect(group?.defaultDomain?.physicalPage(0x100)).toBe(0x100)
+  })
+
   it('puts a newcomer into the domain the group is in now', () => {
     const { tree, unit, core } = host()
     core.registerUnit(unit, [tree.bus])
@@ -268,6 +281,17 @@ describe('files and links', () => {
       '0000:00:1f.0.0',
       '0000:00:1f.0.1',
     ])
+  })
+
+  it('frees the name of a member that left', () => {
+    const { tree, unit, core } = host()
+    core.registerUnit(unit, [tree.bus])
+    const chipset = { type: null, multifunction: true }
+    const group = tree.add('0000:00:1f.0', chipset).iommuGroup
+    tree.remove(tree.add('0000:00:1f.3', chipset))
+    expect(group?.memberNamed('0000:00:1f.3')).toBeUndefined()
+    tree.add('0000:00:1f.3', chipset)
+    expect(group?.members.map(({ name }) => name)).toEqual(['0000:00:1f.0', '0000:00:1f.3'])
   })
 })
 

@@ -62,6 +62,7 @@ export class IommuCore implements DefaultDomains {
     const policy = defaultPolicy(context.commandLine, options.configuredDefault ?? 'DMA-FQ')
     this.defaultType = policy.type
     context.log.push(...policy.messages)
+    context.devices.addClass('iommu')
   }
 
   unitOf(device: Device): IommuUnit | undefined {

@@ -1,9 +1,16 @@
 import { describe, expect, it } from 'vitest'
+import type { PciDevice } from '../pci/pci-device.ts'
 import { IommuGroup } from './group.ts'
 import { pciDeviceGroup } from './pci-grouping.ts'
 import { GOOD_ACS, PciTree, type Traits } from './pci-tree.case.ts'
 
 const RULES = { version: { major: 6, minor: 12 }, ivrs: false }
+
+/** Somebody switches ACS off after the groups were formed. */
+function switchOff(port: PciDevice): void {
+  const { config } = port.hardware
+  config.poke(config.extendedCapability(0x0d) + 6, 2, 0)
+}
 
 /** Group numbers in the order of the tree's registration, as a boot gives them. */
 function boot(tree: PciTree): Map<string, number> {
@@ -98,6 +105,20 @@ describe('pciDeviceGroup', () => {
     expect(groups(tree)).toEqual([['00:05.0'], ['09:00.0', '09:00.2'], ['09:00.1']])
   })
 
+  it('does not join a function that isolates, though the newcomer does not', () => {
+    const tree = new PciTree()
+    const port = tree.plug('0000:00:05.0', GOOD_PORT)
+    tree.plug('0000:09:00.0', { multifunction: true, acs: GOOD_ACS, below: port })
+    tree.plug('0000:09:00.1', { multifunction: true, below: port })
+    expect(groups(tree)).toEqual([['00:05.0'], ['09:00.0'], ['09:00.1']])
+  })
+
+  it('keeps conventional functions of a slot apart while none is flagged multifunction', () => {
+    const tree = new PciTree()
+    for (const fn of ['1f.0', '1f.2']) tree.plug(`0000:00:${fn}`, { type: null })
+    expect(groups(tree)).toEqual([['00:1f.0'], ['00:1f.2']])
+  })
+
   it('joins conventional multifunction devices, slot by slot', () => {
     const tree = new PciTree()
     const chipset = { type: null, multifunction: true }
@@ -138,9 +159,10 @@ describe('pciDeviceGroup', () => {
     const tree = new PciTree()
     const port = tree.plug('0000:00:05.0', GOOD_PORT)
     tree.plug('0000:09:00.1', { multifunction: true, below: port })
-    const sibling = tree.plug('0000:09:00.0', { multifunction: true, below: port })
-    tree.plug('0000:09:01.0', { below: port }).dmaAliases.add(sibling.devfn)
-    expect(groups(tree)).toEqual([['00:05.0'], ['09:00.1', '09:00.0', '09:01.0']])
+    // The one whose id it shares comes later and has no group yet.
+    const late = tree.plug('0000:09:01.0', { below: port })
+    late.dmaAliases.add(tree.plug('0000:09:00.0', { multifunction: true, below: port }).devfn)
+    expect(groups(tree)).toEqual([['00:05.0'], ['09:00.1', '09:01.0', '09:00.0']])
   })
 
   it('does not take an id that nobody has for a neighbour', () => {
@@ -158,6 +180,22 @@ describe('pciDeviceGroup', () => {
     const disk = tree.plug('0000:e1:00.0', { below: port })
     for (const device of [port, disk]) device.realDmaDevice = endpoint
     expect(groups(tree)).toEqual([['00:0e.0', 'e0:01.0', 'e1:00.0']])
+  })
+
+  it('lets a group that exists win over a path that has become worse since', () => {
+    const tree = new PciTree()
+    const port = tree.plug('0000:00:04.0', GOOD_PORT)
+    const bridge = tree.plug('0000:07:00.0', { type: 7, below: port })
+    const other = tree.plug('0000:00:05.0', GOOD_PORT)
+    const up = tree.plug('0000:03:00.0', { type: 5, below: other })
+    const down = tree.plug('0000:04:00.0', { type: 6, below: up })
+    boot(tree)
+    switchOff(port)
+    switchOff(other)
+    const card = tree.plug('0000:08:01.0', { type: null, below: bridge })
+    expect(pciDeviceGroup(card, RULES)).toBe(bridge.iommuGroup)
+    const nic = tree.plug('0000:05:00.0', { below: down })
+    expect(pciDeviceGroup(nic, RULES)).toBe(down.iommuGroup)
   })
 
   it('keeps virtual functions apart where the path isolates, on any bus', () => {

@@ -8,11 +8,26 @@
 import type { UnitDescription } from '../machine/description.ts'
 import type { PciDevice } from '../pci/pci-device.ts'
 
+/** Index of the first unit that lists a name: the twin of a large host lists every function of it. */
+const listed = new WeakMap<readonly UnitDescription[], ReadonlyMap<string, number>>()
+
 /** @returns index of the unit in charge, or -1 */
 export function unitInCharge(units: readonly UnitDescription[], device: PciDevice): number {
-  const names = namesUpwards(device)
-  const named = units.findIndex(({ scope }) => scope?.some((name) => names.includes(name)) === true)
-  return named !== -1 ? named : units.findIndex(({ scope }) => scope === null)
+  const byName = namesOf(units)
+  let first = units.length
+  for (const name of namesUpwards(device)) first = Math.min(first, byName.get(name) ?? first)
+  return first < units.length ? first : units.findIndex(({ scope }) => scope === null)
+}
+
+function namesOf(units: readonly UnitDescription[]): ReadonlyMap<string, number> {
+  const known = listed.get(units)
+  if (known !== undefined) return known
+  const byName = new Map<string, number>()
+  units.forEach(({ scope }, index) => {
+    for (const name of scope ?? []) if (!byName.has(name)) byName.set(name, index)
+  })
+  listed.set(units, byName)
+  return byName
 }
 
 /** Whether a function is the named one or somewhere below it. */

@@ -9,12 +9,13 @@
  * Functions come before IOMMU units, so at boot groups follow the units' order; on hot plug the unit is
  * there first and the function gets its group while it is being added.
  */
-import { bindDriver, registerDriver } from '../driver-core/bind.ts'
+import { attachDevice, bindDriver, registerDriver } from '../driver-core/bind.ts'
 import type { Driver } from '../driver-core/driver.ts'
 import { Errno } from '../errno.ts'
 import { knownDrivers } from '../drivers/known.ts'
 import { createUnits } from '../iommu/units.ts'
 import type { PciDevice } from '../pci/pci-device.ts'
+import { disableSriov, enableSriov } from '../pci/sriov.ts'
 import type { Task } from '../task.ts'
 import { vfioPciDriver } from '../vfio/vfio-pci.ts'
 import type { KernelParts } from './kernel-parts.ts'
@@ -42,10 +43,10 @@ function drivers(parts: KernelParts): readonly Driver[] {
     bus: pci.bus,
     dma,
     describe: (address: string) => descriptions.get(address),
-    enableSriov: (device: PciDevice, count: number) => pci.enableSriov(device, count),
-    disableSriov: (device: PciDevice) => pci.disableSriov(device),
+    enableSriov: (device: PciDevice, count: number) => enableSriov(pci, device, count),
+    disableSriov: (device: PciDevice) => disableSriov(pci, device),
   }
-  return [...knownDrivers(services, machine.drivers), vfioPciDriver(context, vfio)]
+  return [...knownDrivers(services, machine.drivers), vfioPciDriver(context, vfio)].filter((d) => d !== null)
 }
 
 interface Chosen {
@@ -81,22 +82,23 @@ function* giveTo({ context, pci }: KernelParts, device: PciDevice, name: string)
   }
 }
 
+/** Some functions are for chosen drivers: then they are made without offering them to anybody. */
 function* enableVirtualFunctions(parts: KernelParts): Task<void> {
-  const { machine, pci } = parts
+  const { context, machine, pci } = parts
   for (const { at, virtualFunctions = [] } of machine.functions) {
     const device = pci.device(at)
-    if (virtualFunctions.length === 0 || device === undefined) continue
-    const { sriov } = device
-    if (sriov === null) continue
-    const chosen = virtualFunctions.some(({ driver }) => driver !== undefined)
-    if (chosen) sriov.autoprobe = false
-    yield* pci.enableSriov(device, virtualFunctions.length)
-    if (!chosen) continue
-    sriov.autoprobe = true
+    const sriov = device?.sriov ?? null
+    if (virtualFunctions.length === 0 || device === undefined || sriov === null) continue
+    const { autoprobe } = sriov
+    if (virtualFunctions.some(({ driver }) => driver !== undefined)) sriov.autoprobe = false
+    yield* enableSriov(pci, device, virtualFunctions.length)
+    if (sriov.autoprobe === autoprobe) continue
+    sriov.autoprobe = autoprobe
     for (const [index, { driver }] of virtualFunctions.entries()) {
       const virtual = device.virtualFunctions[index]
-      if (virtual === undefined || driver === undefined || driver === null) continue
-      yield* giveTo(parts, virtual, driver)
+      if (virtual === undefined || driver === null) continue
+      if (driver === undefined) yield* attachDevice(context, virtual)
+      else yield* giveTo(parts, virtual, driver)
     }
   }
 }

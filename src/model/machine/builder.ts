@@ -12,6 +12,7 @@ import { parseAddress } from '../../pci/address.ts'
 import { decodeConfig, extendedCapabilityOffset } from '../../pci/config-decode.ts'
 import { EXTENDED_CAPABILITY } from '../../pci/config-facts.ts'
 import { deviceKinds, type DeviceTemplate, deviceTemplate } from '../hardware/devices/catalogue.ts'
+import { Errno } from '../errno.ts'
 import { removeAcs, withAcs } from './change/acs-registers.ts'
 import { attach, type Branch, harvest, newBranch, type Root, type Tree } from './change/tree.ts'
 import type { IommuDescription, MachineDescription } from './description.ts'
@@ -36,7 +37,7 @@ export function buildMachine(form: MachineForm): MachineDescription {
     const path = `buses[${String(n)}].devices`
     plug(bus.devices, { above: root, path, unit: bus.unit, partition: null, charges })
   })
-  const { machine } = harvest(
+  return numbered(
     {
       name: form.name,
       title: form.title,
@@ -53,7 +54,16 @@ export function buildMachine(form: MachineForm): MachineDescription {
     },
     tree,
   )
-  return machine
+}
+
+/** Gives out bus numbers, and with them addresses for all that has been named by its place so far. */
+function numbered(machine: MachineDescription, tree: Tree): MachineDescription {
+  try {
+    return harvest(machine, tree).machine
+  } catch (cause) {
+    if (!(cause instanceof Errno)) throw cause
+    return bad('buses', 'more bridges than a root bus has numbers for', 'at most 255')
+  }
 }
 
 function rootOf({ bus }: BusForm, n: number): Root {

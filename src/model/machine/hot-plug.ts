@@ -2,8 +2,7 @@
  * Hot plug as people do it: a card goes into a slot or comes out, and only then the kernel hears of it,
  * from the port above (drivers/pci/hotplug/pciehp_ctrl.c).
  */
-import { assert } from '../../base/assert.ts'
-import { parseAddress } from '../../pci/address.ts'
+import { formatAddress } from '../../pci/address.ts'
 import { Errno } from '../errno.ts'
 import { createFunction, type DeviceTemplate } from '../hardware/devices/catalogue.ts'
 import type { HardwareFunction } from '../hardware/function.ts'
@@ -14,45 +13,51 @@ import type { KernelParts } from './kernel-parts.ts'
 /** A function as hardware, or as what a description says of it. */
 export type Added = HardwareFunction | DeviceTemplate
 
-/** @throws Errno ENODEV no such bridge or bus; EBUSY the place is taken */
+/**
+ * @param above address of a bridge, or name of a root bus ("0000:00")
+ * @throws Errno ENODEV no such bridge or bus; EBUSY the place is taken
+ */
 export function* hotAdd(
   parts: KernelParts,
   added: Added,
   above: string,
   devfn: number,
 ): Task<void> {
-  const bus = busAt(parts, above)
-  if (bus.functions.has(devfn)) throw new Errno('EBUSY', 'something is in the slot')
-  parts.slots.plug(hardwareOf(parts, added, above, devfn), bus, devfn)
-  yield* parts.pci.hotPlugged(bus)
+  const { slots, pci } = parts
+  const wires = slots.roots.get(above) ?? wiresBehind(parts, above)
+  const bus = pci.busOf(wires)
+  if (bus === undefined) throw new Errno('ENODEV', `${above} has no bus`)
+  if (wires.functions.has(devfn)) throw new Errno('EBUSY', 'something is in the slot')
+  const at = { domain: bus.domain, bus: bus.number, device: devfn >> 3, function: devfn & 7 }
+  slots.plug(hardwareOf(parts, added, formatAddress(at)), wires, devfn)
+  yield* pci.hotPlugged(bus, devfn >> 3)
 }
 
-/** @throws Errno ENODEV */
-export function* hotRemove(parts: KernelParts, address: string): Task<void> {
-  const device = parts.pci.device(address)
+/** Pulled without asking: every function of the slot is gone at once. @throws Errno ENODEV */
+export function* hotRemove({ slots, pci }: KernelParts, address: string): Task<void> {
+  const device = pci.device(address)
   if (device === undefined) throw new Errno('ENODEV', address)
-  parts.slots.unplug(device.hardware)
-  yield* parts.pci.hotUnplugged(device)
+  const place = slots.place(device.hardware)
+  const slot = device.devfn >> 3
+  for (const [devfn, fn] of [...(place?.bus.functions ?? [])]) {
+    if (devfn >> 3 === slot) slots.unplug(fn)
+  }
+  yield* pci.hotUnplugged(device, false)
 }
 
-function busAt({ slots, pci }: KernelParts, above: string): HardwareBus {
-  const root = slots.roots.get(above)
-  if (root !== undefined) return root
-  const bridge = pci.device(above)
-  if (bridge === undefined) throw new Errno('ENODEV', above)
+function wiresBehind({ slots, pci }: KernelParts, address: string): HardwareBus {
+  const bridge = pci.device(address)
+  if (bridge === undefined) throw new Errno('ENODEV', address)
   return slots.below(bridge.hardware)
 }
 
-function hardwareOf(
-  parts: KernelParts,
-  added: Added,
-  above: string,
-  devfn: number,
-): HardwareFunction {
-  if (typeof added.config !== 'string') return added as HardwareFunction
-  const description = { ...(added as DeviceTemplate), at: '', parent: null }
-  void parts
-  void above
-  void devfn
+function hardwareOf(parts: KernelParts, added: Added, at: string): HardwareFunction {
+  if (!isTemplate(added)) return added
+  const description = { ...added, at, parent: null }
+  parts.descriptions.set(at, description)
   return createFunction(description, parts.cabling)
+}
+
+function isTemplate(added: Added): added is DeviceTemplate {
+  return typeof added.config === 'string'
 }

@@ -14,12 +14,16 @@ import { type Module, modulesOf } from '../files/modules.ts'
 import { rootDirectory } from '../files/root.ts'
 import type { Cabling } from '../hardware/devices/nic/cabling.ts'
 import { Fabric } from '../hardware/fabric.ts'
+import type { HardwareFunction } from '../hardware/function.ts'
+import type { TranslationOf } from '../hardware/port.ts'
+import type { Requester } from '../hardware/routing.ts'
 import type { Slots } from '../hardware/slots.ts'
 import { DmaApi } from '../iommu/dma-api.ts'
 import { IommuCore } from '../iommu/iommu-core.ts'
 import type { IommuUnit } from '../iommu/unit.ts'
 import { physicalMemory } from '../memory/physical-memory.ts'
-import type { PciDevice } from '../pci/pci-device.ts'
+import { PciDevice } from '../pci/pci-device.ts'
+import { busKey } from '../pci/pci-state.ts'
 import { PciSubsystem } from '../pci/pci-subsystem.ts'
 import { FileTree } from '../sysfs/file-tree.ts'
 import { Scheduler } from '../task.ts'
@@ -56,10 +60,7 @@ export function kernelParts(machine: MachineDescription): KernelParts {
     resetMethods: (address) => descriptions.get(address)?.resetMethods,
     numaNode: (address) => descriptions.get(address)?.numaNode,
   })
-  const fabric = new Fabric(slots, context.memory, (fn) => {
-    const device = pci.deviceOf(fn)
-    return device === undefined ? null : (unitInCharge(iommu.units, device)?.hardware ?? null)
-  })
+  const fabric = new Fabric(slots, context.memory, translation(pci, iommu))
   const dma = new DmaApi(context, iommu)
   const vfio = new VfioCore(context, iommu, pci)
   const shown = { machine, context, pci, iommu, vfio }
@@ -79,9 +80,24 @@ function kernelContext(machine: MachineDescription): KernelContext {
   }
 }
 
-/** The unit that firmware put in charge; it is so whether or not the kernel knows the function. */
-function unitInCharge(units: readonly IommuUnit[], device: PciDevice): IommuUnit | undefined {
-  return units.find((unit) => unit.covers(device))
+/**
+ * Which unit a function's requests go to. Firmware wired that for good: a function that left the kernel
+ * while it sits in its slot still has the unit it had.
+ */
+function translation(pci: PciSubsystem, { units }: IommuCore): TranslationOf {
+  const wired = new WeakMap<HardwareFunction, IommuUnit>()
+  return (fn, requester) => {
+    const device = pci.byHardware.get(fn) ?? requesterDevice(pci, requester)
+    const unit = device === null ? undefined : units.find((one) => one.covers(device))
+    if (unit !== undefined) wired.set(fn, unit)
+    return (unit ?? wired.get(fn))?.hardware ?? null
+  }
+}
+
+/** The function that has the requester id, which virtual functions are found by, or the bridge above. */
+function requesterDevice(pci: PciSubsystem, { domain, id }: Requester): PciDevice | null {
+  const bus = pci.buses.get(busKey(domain, id >> 8))
+  return bus?.function(id & 0xff) ?? bus?.bridge ?? null
 }
 
 function fileTree(
@@ -89,7 +105,7 @@ function fileTree(
 ): FileTree {
   const { machine, context, pci, iommu, vfio } = parts
   const modules = (): ReadonlyMap<string, Module> =>
-    modulesOf(pci.bus.drivers.values(), vfio.moduleParameters())
+    modulesOf(context.version, pci.bus.drivers.values(), vfio.parameters.all)
   const devices = context.devices.directory(coreAttributes(context))
   return new FileTree(
     rootDirectory({
@@ -106,8 +122,12 @@ function fileTree(
           version: context.version,
           iommu: machine.iommu?.kind ?? null,
           units: iommu.units,
-          devices: pci.devices(),
+          devices: pciDevices(pci),
         }),
     }),
   )
+}
+
+function* pciDevices({ bus }: PciSubsystem): Iterable<PciDevice> {
+  for (const device of bus.devices.values()) if (device instanceof PciDevice) yield device
 }

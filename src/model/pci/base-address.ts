@@ -20,12 +20,7 @@ export function readAddress(config: ConfigSpace, offset: number, bar: Bar): numb
   return bar.kind === 'mem64' ? address + config.read(offset + 4, 4) * 0x1_0000_0000 : address
 }
 
-export function writeAddress(
-  config: ConfigSpace,
-  offset: number,
-  bar: Bar,
-  address: number,
-): void {
+export function writeAddress(config: ConfigSpace, offset: number, bar: Bar, address: number): void {
   config.write(offset, 4, address % 0x1_0000_0000)
   if (bar.kind === 'mem64') config.write(offset + 4, 4, Math.floor(address / 0x1_0000_0000))
 }
@@ -59,7 +54,12 @@ export function readPrefetchWindow(config: ConfigSpace): BridgeWindow | null {
 }
 
 /** Base and limit both 0 is what a bridge shows after power-on: not set up. */
-function windowOf(base: number, limit: number, baseHigh: number, limitHigh: number): BridgeWindow | null {
+function windowOf(
+  base: number,
+  limit: number,
+  baseHigh: number,
+  limitHigh: number,
+): BridgeWindow | null {
   const start = (base & 0xfff0) * 0x10000 + baseHigh * 0x1_0000_0000
   const end = (limit & 0xfff0) * 0x10000 + limitHigh * 0x1_0000_0000 + MEGABYTE
   return end > start && start !== 0 ? { start, end } : null

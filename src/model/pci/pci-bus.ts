@@ -1,5 +1,5 @@
 /** struct pci_bus: the devices behind one bridge, or on one root bus. */
-import { Device } from '../driver-core/device.ts'
+import type { Device } from '../driver-core/device.ts'
 import type { HardwareBus } from '../hardware/slots.ts'
 import type { PciDevice } from './pci-device.ts'
 

@@ -45,6 +45,8 @@ export interface PciState {
   readonly hostBridges: Map<PciBus, Device>
   /** Files of every function; one table for all. */
   readonly deviceAttributes: readonly Attribute<PciDevice>[]
+  /** Files of a bus of class pci_bus. */
+  readonly busAttributes: (bus: PciBus) => readonly Attribute[]
   /** Which function has this hardware; for root buses that a function hosts. */
   readonly byHardware: Map<HardwareFunction, PciDevice>
 }

@@ -28,7 +28,9 @@ export function hasResetFlag(device: PciDevice, flag: ResetFlag): boolean {
       return NO_BUS_RESET.includes(key) || (vendor === NVIDIA && (id & 0xffc0) === 0x2340)
     case 'no-pm':
       // Graphics claim to reset in D3hot, and only do so where they are part of the root complex.
-      return vendor === AMD_GRAPHICS && device.classCode >>> 8 === VGA && device.pciBus.bridge !== null
+      return (
+        vendor === AMD_GRAPHICS && device.classCode >>> 8 === VGA && device.pciBus.bridge !== null
+      )
     case 'no-flr':
       return NO_FLR.includes(key)
   }

@@ -9,7 +9,6 @@ import { addDevice } from '../driver-core/add-device.ts'
 import { Device } from '../driver-core/device.ts'
 import { formatBus } from '../../pci/address.ts'
 import type { Task } from '../task.ts'
-import { busAttributes } from './bus-attributes.ts'
 import { PciBus } from './pci-bus.ts'
 import { PciDevice } from './pci-device.ts'
 import { busKey, logDevice, type PciState } from './pci-state.ts'
@@ -207,7 +206,7 @@ export function* registerBus(state: PciState, bus: PciBus, above: Device | null)
     bus: null,
     className: 'pci_bus',
     subdirectory: 'pci_bus',
-    attributes: busAttributes(state, bus),
+    attributes: state.busAttributes(bus),
   })
   yield* addDevice(state.context, bus.classDevice)
 }

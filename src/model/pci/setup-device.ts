@@ -5,14 +5,18 @@
 import { atLeast } from '../../base/kernel-version.ts'
 import { hex } from '../../pci/address.ts'
 import { CAPABILITY, PCIE_TYPE } from '../../pci/config-facts.ts'
+import { enableRuntimePower } from '../driver-core/runtime-power.ts'
 import { expressType } from '../hardware/config-space.ts'
 import { enableAcs } from './acs-enable.ts'
+import { restoreState, saveState } from './config-state.ts'
 import { addDmaAliases } from './dma-aliases.ts'
 import type { PciDevice } from './pci-device.ts'
 import { logDevice, type PciState } from './pci-state.ts'
+import { setPowerState } from './power.ts'
 import { initResetMethods } from './reset-methods.ts'
 import { initSriov } from './sriov-capability.ts'
 
+const POWER_MANAGEMENT = 0x01
 const ARI = 0x0e
 /** PCI Express capability: Device Capabilities 2 bit 5, Device Control 2 bit 5. */
 const DEVICE_CAPABILITIES_2 = 0x24
@@ -34,7 +38,27 @@ export function setUpDevice(state: PciState, device: PciDevice): void {
   enableAcs(state, device)
   initResetMethods(state, device)
   device.resettable = device.resetMethods.length > 0
+  initRuntimePower(state, device)
   device.matchable = false
+}
+
+/**
+ * pci_pm_init() and the runtime operations of drivers/pci/pci-driver.c: awake and not allowed to sleep
+ * until somebody writes "auto". Without a driver it stays in D0 even when it sleeps.
+ */
+function initRuntimePower(state: PciState, device: PciDevice): void {
+  const { power } = device
+  power.suspend = () => {
+    if (device.driver === null || device.hardware.config.capability(POWER_MANAGEMENT) === 0) return
+    saveState(device)
+    setPowerState(device, 'D3hot')
+  }
+  power.wake = () => {
+    if (device.powerState !== 'D3hot') return
+    setPowerState(device, 'D0')
+    restoreState(state, device)
+  }
+  enableRuntimePower(power)
 }
 
 /** Ports that lead away from the root (pcie_downstream_port). */

@@ -33,17 +33,19 @@ export function* enableSriov(state: PciState, device: PciDevice, count: number):
   config.write(capability + SRIOV.numVfs, 2, count)
   const control = config.read(capability + SRIOV.control, 2)
   config.write(capability + SRIOV.control, 2, control | VFS_ON)
-  for (let index = 0; index < count; index++) yield* addVirtual(state, device, sriov, index)
+  for (let index = 0; index < count; index++) {
+    try {
+      yield* addVirtual(state, device, sriov, index)
+    } catch (error) {
+      yield* switchOff(state, device, sriov, index)
+      throw error
+    }
+  }
   state.context.uevents.emit('change', device)
   sriov.numVfs = count
 }
 
-function checkEnable(
-  state: PciState,
-  device: PciDevice,
-  sriov: SriovState,
-  count: number,
-): void {
+function checkEnable(state: PciState, device: PciDevice, sriov: SriovState, count: number): void {
   const { config } = device.hardware
   const read = (offset: number): number => config.read(sriov.capability + offset, 2)
   if (sriov.numVfs !== 0) throw new Errno('EINVAL', `${device.name} has virtual functions already`)
@@ -108,9 +110,16 @@ function* busOfVirtual(state: PciState, physical: PciBus, number: number): Task<
 export function* disableSriov(state: PciState, device: PciDevice): Task<void> {
   const { sriov } = device
   if (sriov === null || sriov.numVfs === 0) return
-  for (let index = 0; index < sriov.numVfs; index++) {
-    yield* removeVirtual(state, device, index)
-  }
+  yield* switchOff(state, device, sriov, sriov.numVfs)
+}
+
+function* switchOff(
+  state: PciState,
+  device: PciDevice,
+  sriov: SriovState,
+  count: number,
+): Task<void> {
+  for (let index = 0; index < count; index++) yield* removeVirtual(state, device, index)
   const { config } = device.hardware
   const control = config.read(sriov.capability + SRIOV.control, 2)
   config.write(sriov.capability + SRIOV.control, 2, control & ~VFS_ON)

@@ -1,9 +1,10 @@
 /**
- * DMA of more than one page. A transaction goes to one page of 4 KiB (a PCI Express request must not
- * cross such a border, Base Specification 2.2.7), so a transfer is cut at the borders, and an IOMMU can
- * refuse any of the pieces.
+ * DMA of more than one page. A transaction goes to one page of 4 KiB (a PCI Express request must
+ * not cross such a border, Base Specification 2.2.7), so a transfer is cut at the borders, and an
+ * IOMMU can refuse any of the pieces.
  *
- * Bus addresses have 64 bits; as page and offset each half is a number that JavaScript keeps exactly.
+ * Bus addresses have 64 bits; as page and offset each half is a number that JavaScript keeps
+ * exactly.
  */
 import type { BusMaster } from '../function.ts'
 

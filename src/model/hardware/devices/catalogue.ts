@@ -1,11 +1,11 @@
 /**
- * The parts bin: which kinds of functions there are, what their registers hold at power-on, and which
- * behaviour each gets.
+ * The parts bin: which kinds of functions there are, what their registers hold at power-on, and
+ * which behaviour each gets.
  *
- * A template is what a machine description says about a function apart from its place. Where QEMU 7.2
- * has the device, the registers are QEMU's, byte for byte, so that a machine built here and one built
- * with `-device` answer alike. Functions of a real host come as descriptions too (kind "generic", or a
- * behaviour where their ids have one) with their captured registers.
+ * A template is what a machine description says about a function apart from its place. Where QEMU
+ * 7.2 has the device, the registers are QEMU's, byte for byte, so that a machine built here and one
+ * built with `-device` answer alike. Functions of a real host come as descriptions too (kind
+ * "generic", or a behaviour where their ids have one) with their captured registers.
  */
 import { fromHex, toHex } from '../../../base/hex-bytes.ts'
 import { EXTENDED_CAPABILITY } from '../../../pci/config-facts.ts'
@@ -66,7 +66,8 @@ export function deviceTemplate(
 }
 
 /**
- * The hardware of a described function. Bars with indexes from 7 on are those of its virtual functions.
+ * The hardware of a described function. Bars with indexes from 7 on are those of its virtual
+ * functions.
  *
  * @param cabling connects the network functions of one slot; without it their frames are lost
  */
@@ -129,7 +130,10 @@ function nvmeFunction(parts: Parts): HardwareFunction {
   })
 }
 
-/** MAC addresses 52:54:00:BUS:DEVFN:INDEX: locally administered, and different on one machine's buses. */
+/**
+ * MAC addresses 52:54:00:BUS:DEVFN:INDEX: locally administered, and different on one machine's
+ * buses.
+ */
 function networkFunction(parts: Parts, cabling: Cabling | undefined): HardwareFunction {
   const { config, bars, virtualBars, description } = parts
   const [, bus = '0', slot = '0', fn = '0'] = description.at.split(/[:.]/)

@@ -1,6 +1,6 @@
 /**
- * What a kind of function is made of: registers at power-on, BARs, behaviour. The tables of models are in
- * qemu-endpoints.ts, qemu-ports.ts and other-endpoints.ts; catalogue.ts puts them together.
+ * What a kind of function is made of: registers at power-on, BARs, behaviour. The tables of models
+ * are in qemu-endpoints.ts, qemu-ports.ts and other-endpoints.ts; catalogue.ts puts them together.
  */
 import type { Bar } from '../function.ts'
 

@@ -1,6 +1,7 @@
 /**
- * The teaching device of QEMU (docs/specs/edu.rst of QEMU 7.2, hw/misc/edu.c): small enough to write a
- * driver for in an afternoon, and with everything that matters here: registers, an interrupt, DMA.
+ * The teaching device of QEMU (docs/specs/edu.rst of QEMU 7.2, hw/misc/edu.c): small enough to
+ * write a driver for in an afternoon, and with everything that matters here: registers, an
+ * interrupt, DMA.
  *
  *     0x00 RO identification 0x010000ed      0x60 WO raise these interrupt bits
  *     0x04 RW reads back inverted            0x64 WO acknowledge these bits
@@ -9,11 +10,13 @@
  *             bit 7 interrupt when done      0x90 RW DMA byte count    (8 bytes)
  *     0x24 RO interrupt status               0x98 RW command: 1 start, 2 to RAM, 4 interrupt 0x100
  *
- * Its own 4 KiB of memory has the DMA address 0x40000. Bus addresses are cut to 28 bits. Registers below 0x80
- * take accesses of 4 bytes only, and accesses that meet nothing read all ones.
+ * Its own 4 KiB of memory has the DMA address 0x40000. Bus addresses are cut to 28 bits. Registers
+ * below 0x80 take accesses of 4 bytes only. What meets no register reads all ones, what is narrower
+ * than 4 bytes zeros.
  *
- * Two differences, both where QEMU gives up: a transfer outside the 4 KiB stops QEMU and is ignored here,
- * and a reset clears the registers (QEMU's device keeps them, real hardware would not).
+ * Differences: a transfer outside the 4 KiB stops QEMU and is ignored here; a reset clears the
+ * registers (QEMU's device keeps them, real hardware would not); the upper half of an 8-byte
+ * register can be accessed alone, since that is how 8-byte accesses arrive here.
  */
 import type { ConfigSpace } from '../config-space.ts'
 import type { Bar, BusMaster, HardwareFunction } from '../function.ts'
@@ -57,10 +60,9 @@ export class EduFunction implements HardwareFunction {
   }
 
   readBar(index: number, offset: number, size: 1 | 2 | 4): number {
-    const nothing = size === 4 ? ALL_ONES : 2 ** (8 * size) - 1
-    if (index !== 0 || size !== 4) return nothing
+    if (index !== 0 || size !== 4) return 0
     if (offset >= DMA_REGISTERS && offset < DMA_REGISTERS + 32 && offset % 4 === 0) {
-      return this.#dma[(offset - DMA_REGISTERS) / 4] ?? nothing
+      return this.#dma[(offset - DMA_REGISTERS) / 4] ?? ALL_ONES
     }
     switch (offset) {
       case 0x00:
@@ -74,7 +76,7 @@ export class EduFunction implements HardwareFunction {
       case 0x24:
         return this.#pendingIrqs
       default:
-        return nothing
+        return ALL_ONES
     }
   }
 

@@ -1,7 +1,7 @@
 /**
- * Any function that nobody modelled: its registers as they were captured, its BARs as plain memory. It
- * never does DMA by itself and never interrupts, but it can be bound, reset, assigned and grouped like
- * the real one.
+ * Any function that nobody modelled: its registers as they were captured, its BARs as plain memory.
+ * It never does DMA by itself and never interrupts, but it can be bound, reset, assigned and
+ * grouped like the real one.
  */
 import type { ConfigSpace } from '../config-space.ts'
 import type { Bar, BusMaster, HardwareFunction } from '../function.ts'

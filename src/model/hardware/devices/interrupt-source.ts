@@ -1,7 +1,7 @@
 /**
- * How a function tells the processor: a message if software enabled MSI-X or MSI, else the level of its
- * INTx pin (PCI Local Bus Specification 3.0, 6.8). A message is a DMA write, so it needs the bus master
- * bit and passes the IOMMU; the pin is a wire.
+ * How a function tells the processor: a message if software enabled MSI-X or MSI, else the level of
+ * its INTx pin (PCI Local Bus Specification 3.0, 6.8). A message is a DMA write, so it needs the
+ * bus master bit and passes the IOMMU; the pin is a wire.
  */
 import type { ConfigSpace } from '../config-space.ts'
 import type { BusMaster } from '../function.ts'
@@ -48,7 +48,7 @@ export class InterruptSource {
       if (table.isMasked(vector) || this.#masksAll()) table.setPending(vector)
       else this.#port?.message(vector)
     } else if (mode === 'msi') {
-      // Software may have granted fewer messages than there are vectors; the last one then stands for the rest.
+      // Fewer messages may be granted than there are vectors; the last one stands for the rest.
       const granted = 1 << ((this.#config.read(this.#msi + 2, 2) >> 4) & 7)
       this.#port?.message(Math.min(vector, granted - 1))
     }

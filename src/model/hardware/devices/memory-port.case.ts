@@ -1,4 +1,7 @@
-/** A bus master port onto 64 pages of plain memory, with pages that refuse and a record of interrupts. */
+/**
+ * A bus master port onto 64 pages of plain memory, with pages that refuse and a record of
+ * interrupts.
+ */
 import type { BusMaster } from '../function.ts'
 
 const PAGE = 4096

@@ -1,7 +1,7 @@
 /**
  * The MSI-X table and pending bits, which live in a BAR of the function, not in configuration space
- * (PCI Local Bus Specification 3.0, 6.8.2). An entry is address, upper address, data and control; bit 0
- * of control masks the vector and is set at power-on.
+ * (PCI Local Bus Specification 3.0, 6.8.2). An entry is address, upper address, data and control;
+ * bit 0 of control masks the vector and is set at power-on.
  *
  * A user who may write this table chooses which message his device sends: only interrupt remapping
  * keeps him from forging other devices' interrupts.

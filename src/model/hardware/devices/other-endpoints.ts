@@ -1,7 +1,7 @@
 /**
- * Endpoints that QEMU 7.2 lacks, as typical products of their kind describe themselves: what matters to
- * groups, resets and drivers (ids, classes, capabilities) is right, what is behind the BARs is not
- * modelled, apart from the network function's.
+ * Endpoints that QEMU 7.2 lacks, as typical products of their kind describe themselves: what
+ * matters to groups, resets and drivers (ids, classes, capabilities) is right, what is behind the
+ * BARs is not modelled, apart from the network function's.
  */
 import {
   advancedErrors,
@@ -98,7 +98,9 @@ function built(name: string, text: string, description: ConfigDescription): Devi
   return { name, text, behaviour: 'generic', bars, config: () => buildConfig(description) }
 }
 
-/** Virtual functions begin 0x80 above, so they lie on their own numbers whatever the function is. */
+/**
+ * Virtual functions begin 0x80 above, so they lie on their own numbers whatever the function is.
+ */
 function sriovNic(): DeviceModel {
   const bars = [memoryBar(0, 0x20000), ioBar(2, 0x20), memoryBar(3, 0x4000)]
   const virtualBars: readonly Bar[] = [wideBar(0, 0x4000, true), wideBar(3, 0x4000, true)]

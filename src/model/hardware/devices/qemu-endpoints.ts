@@ -1,8 +1,8 @@
 /**
  * Endpoints that QEMU has too.
  *
- * Power-on registers as QEMU 7.2 has them (q35, read before firmware ran), so that machines of these
- * kinds and QEMU machines get the same answers.
+ * Power-on registers as QEMU 7.2 has them (q35, read before firmware ran), so that machines of
+ * these kinds and QEMU machines get the same answers.
  */
 import {
   type DeviceModel,

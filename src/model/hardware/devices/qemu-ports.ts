@@ -1,8 +1,8 @@
 /**
  * Bridges, ports and the chipset, as on QEMU's q35 machine.
  *
- * Power-on registers as QEMU 7.2 has them (q35, read before firmware ran), so that machines of these
- * kinds and QEMU machines get the same answers.
+ * Power-on registers as QEMU 7.2 has them (q35, read before firmware ran), so that machines of
+ * these kinds and QEMU machines get the same answers.
  */
 import { type DeviceModel, ioBar, memoryBar, registerRows, wideBar } from './device-model.ts'
 

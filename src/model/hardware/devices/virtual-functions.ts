@@ -1,8 +1,8 @@
 /**
- * Virtual functions of SR-IOV as hardware: copies of the physical function without its SR-IOV capability,
- * base addresses and interrupt pin (Single Root I/O Virtualization Specification 1.1, 3.4 and 3.5).
- * They exist on the bus only while the physical function's VF Enable is set (hardware/fabric.ts), and a
- * reset of the physical function resets them.
+ * Virtual functions of SR-IOV as hardware: copies of the physical function without its SR-IOV
+ * capability, base addresses and interrupt pin (Single Root I/O Virtualization Specification 1.1,
+ * 3.4 and 3.5). They exist on the bus only while the physical function's VF Enable is set
+ * (hardware/fabric.ts), and a reset of the physical function resets them.
  */
 import { EXTENDED_CAPABILITY } from '../../../pci/config-facts.ts'
 import { type ConfigSpace, virtualFunctionConfig } from '../config-space.ts'

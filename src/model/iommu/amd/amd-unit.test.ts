@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest'
-import type { KernelContext } from '../../context.ts'
 import { plainMessage } from '../../hardware/interrupt-message.ts'
 import type { IommuDescription } from '../../machine/description.ts'
 import type { PciDevice } from '../../pci/pci-device.ts'
 import { READ, WRITE } from '../domain.ts'
 import { context, description, pciDevice, pciDevices } from '../tables/machine.case.ts'
 import type { IommuUnit } from '../unit.ts'
+import type { UnitContext } from '../unit-context.ts'
 import { amdUnits } from './amd-unit.ts'
 
 /** Six levels, guest APIC; with GA (bit 7) clear entries of interrupts have 4 bytes. */
@@ -13,7 +13,7 @@ const ZEN = '58f77ef22294ade'
 const OLD = '58f77ef22294a1e'
 
 function unit(
-  machine: KernelContext = context(),
+  machine: UnitContext = context(),
   features = ZEN,
   changes: Partial<IommuDescription> = {},
 ): IommuUnit {
@@ -30,7 +30,7 @@ function device(): PciDevice {
 /** The device table is the first thing a unit takes, aligned to its 2 MiB. */
 const DEVICE_TABLE = 512
 
-function entry({ memory }: KernelContext, requester: number): readonly number[] {
+function entry({ memory }: UnitContext, requester: number): readonly number[] {
   const at = (requester % 128) * 8
   return [...memory.words(DEVICE_TABLE + (requester >>> 7))].slice(at, at + 8)
 }
@@ -126,6 +126,14 @@ describe('page tables that the AMD driver writes', () => {
     }
   })
 
+  it('grow without a further table while they are empty', () => {
+    const domain = unit().createDomain('DMA')
+    domain.map(2 ** 36, 1, 1, READ)
+    expect(domain.tableBytes).toBe(5 * 4096)
+    domain.map(0, 1, 1, READ)
+    expect(domain.tableBytes).toBe(9 * 4096)
+  })
+
   it('grow no further than the hardware reads', () => {
     // HATS 0: four levels.
     const amd = unit(context(), '58f77ef222940de')
@@ -194,6 +202,20 @@ describe('AMD hardware', () => {
 })
 
 describe('the AMD driver', () => {
+  it('has the hardware forget a domain whose id goes to another one', () => {
+    const amd = unit()
+    const one = device()
+    for (const target of [10, 20]) {
+      const domain = amd.createDomain('unmanaged')
+      domain.map(1, target, 1, READ)
+      amd.attach(one, domain)
+      expect(amd.hardware.translate(0x100, 1, false)).toBe(target)
+      amd.release(one)
+      domain.destroy()
+      expect(domain).toMatchObject({ id: 1 })
+    }
+  })
+
   it('takes ids from one pool for all units, and gives them back', () => {
     const units = ['ivhd0', 'ivhd1'].map((name) => ({ name, attributes: {}, scope: null }))
     const [a, b] = amdUnits(context(), description('amd', { units }))

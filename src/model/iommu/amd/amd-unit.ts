@@ -6,7 +6,6 @@
  * (Linux has one device table per PCI segment for all its units; here each unit has its own.)
  */
 import { atLeast } from '../../../base/kernel-version.ts'
-import type { KernelContext } from '../../context.ts'
 import { Errno } from '../../errno.ts'
 import { INTERRUPT_WINDOW } from '../../hardware/interrupt-message.ts'
 import type { IommuDescription, UnitDescription } from '../../machine/description.ts'
@@ -16,6 +15,7 @@ import type { Domain, DomainType } from '../domain.ts'
 import { describedRegions } from '../tables/described-regions.ts'
 import { LowestFree } from '../tables/lowest-free.ts'
 import type { InterruptMessages, IommuUnit, ReservedRegion } from '../unit.ts'
+import type { UnitContext } from '../unit-context.ts'
 import { unitInCharge } from '../unit-scope.ts'
 import { AmdDomain, type AmdFlusher, pagingDomain } from './amd-domain.ts'
 import { AmdHardware } from './amd-hardware.ts'
@@ -35,7 +35,7 @@ const PASID = 0x1b
 
 /** The units of a machine, translating from the start: everything not attached is blocked. */
 export function amdUnits(
-  context: KernelContext,
+  context: UnitContext,
   description: IommuDescription,
 ): readonly IommuUnit[] {
   const ids = new LowestFree(65536)
@@ -57,7 +57,7 @@ class AmdUnit implements IommuUnit, AmdFlusher {
   readonly interrupts?: InterruptMessages
   readonly hardware: AmdHardware
 
-  readonly #context: KernelContext
+  readonly #context: UnitContext
   readonly #description: IommuDescription
   readonly #unit: UnitDescription
   readonly #features: AmdFeatures
@@ -69,7 +69,7 @@ class AmdUnit implements IommuUnit, AmdFlusher {
   readonly #blocked: AmdDomain
 
   constructor(
-    context: KernelContext,
+    context: UnitContext,
     description: IommuDescription,
     unit: UnitDescription,
     ids: LowestFree,

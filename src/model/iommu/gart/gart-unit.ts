@@ -2,10 +2,10 @@
  * The driver of a GART: a unit that translates but does not isolate. It registers no iommu_ops, so its
  * devices get no group and no VFIO; kernel drivers map through the one context it has.
  */
-import type { KernelContext } from '../../context.ts'
 import type { IommuDescription, UnitDescription } from '../../machine/description.ts'
 import type { PciDevice } from '../../pci/pci-device.ts'
 import type { IommuUnit, ReservedRegion } from '../unit.ts'
+import type { UnitContext } from '../unit-context.ts'
 import { unitInCharge } from '../unit-scope.ts'
 import { GartDomain } from './gart-domain.ts'
 import { GartHardware } from './gart-hardware.ts'
@@ -19,14 +19,14 @@ const SMALLEST_PAGES = 8192
  * @throws Errno ENOMEM
  */
 export function gartUnits(
-  context: KernelContext,
+  context: UnitContext,
   description: IommuDescription,
 ): readonly IommuUnit[] {
   return description.units.map((unit) => gartUnit(context, description, unit))
 }
 
 function gartUnit(
-  { memory }: KernelContext,
+  { memory }: UnitContext,
   { units }: IommuDescription,
   unit: UnitDescription,
 ): IommuUnit {

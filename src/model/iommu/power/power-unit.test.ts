@@ -1,15 +1,15 @@
 import { describe, expect, it } from 'vitest'
-import type { KernelContext } from '../../context.ts'
 import { READ, WRITE } from '../domain.ts'
 import { IommuGroup } from '../group.ts'
-import { context, description, pciDevices } from '../tables/machine.case.ts'
+import { context, description, pciDevice, pciDevices } from '../tables/machine.case.ts'
 import type { PciDevice } from '../../pci/pci-device.ts'
 import type { IommuUnit } from '../unit.ts'
+import type { UnitContext } from '../unit-context.ts'
 import { powerUnits } from './power-unit.ts'
 
 /** PE 0x10: the first two devices; PE 2: the third; the fourth has none. */
 function machine(): {
-  context: KernelContext
+  context: UnitContext
   unit: IommuUnit
   devices: readonly [PciDevice, PciDevice, PciDevice, PciDevice]
 } {
@@ -59,6 +59,23 @@ describe('partitionable endpoints', () => {
     expect(unit.hardware.translate(0x200, 3, false)).toBe(-1)
     domain.destroy()
     expect(domain.tableBytes).toBe(0)
+  })
+
+  it('keep the id of a bridge while a member behind it is left', () => {
+    const bridge = pciDevice('0000:00:1e.0', { pcieType: null, headerType: 1 })
+    const pair = ['0000:01:04.0', '0000:01:05.0'].map((at) =>
+      pciDevice(at, { below: bridge, pcieType: null }),
+    ) as readonly [PciDevice, PciDevice]
+    const partitions = [{ pe: 1, functions: [bridge.name] }]
+    const [unit] = powerUnits(context(), description('power', { partitions }))
+    const domain = unit?.createDomain('DMA')
+    if (unit === undefined || domain === undefined) throw new Error('no unit')
+    domain.map(3, 9, 1, READ)
+    for (const device of pair) unit.attach(device, domain)
+    unit.release(pair[0])
+    expect(unit.hardware.translate(0x0f0, 3, false)).toBe(9)
+    unit.release(pair[1])
+    expect(unit.hardware.translate(0x0f0, 3, false)).toBe(-1)
   })
 
   it('freeze at the first error, with one record, until somebody thaws them', () => {

@@ -3,7 +3,6 @@
  * partitionable endpoints, so a group is a PE, whatever the topology says. What firmware put into which
  * PE is part of the machine's description.
  */
-import type { KernelContext } from '../../context.ts'
 import { Errno } from '../../errno.ts'
 import type { InterruptMessage } from '../../hardware/interrupt-message.ts'
 import type { Interrupt } from '../../hardware/translation.ts'
@@ -16,6 +15,7 @@ import type { IommuGroup } from '../group.ts'
 import { describedRegions } from '../tables/described-regions.ts'
 import { LowestFree } from '../tables/lowest-free.ts'
 import type { InterruptMessages, IommuUnit, ReservedRegion } from '../unit.ts'
+import type { UnitContext } from '../unit-context.ts'
 import { namesUpwards, unitInCharge } from '../unit-scope.ts'
 import { PowerDomain } from './power-domain.ts'
 import { NO_PE, PowerHardware } from './power-hardware.ts'
@@ -25,7 +25,7 @@ const REQUESTER_TABLE_PAGES = 32
 
 /** The host bridges of a machine. Requesters without a PE, and PEs without a domain, are blocked. */
 export function powerUnits(
-  context: KernelContext,
+  context: UnitContext,
   description: IommuDescription,
 ): readonly IommuUnit[] {
   return description.units.map((unit) => new PowerUnit(context, description, unit))
@@ -53,7 +53,7 @@ class PowerUnit implements IommuUnit {
   readonly #requesterTable: number
   readonly #endpoints = new Map<number, Endpoint>()
 
-  constructor(context: KernelContext, description: IommuDescription, unit: UnitDescription) {
+  constructor(context: UnitContext, description: IommuDescription, unit: UnitDescription) {
     const { memory } = context
     this.name = unit.name
     this.attributes = unit.attributes

@@ -220,6 +220,11 @@ describe.each(TREES)('tables of $name', (subject) => {
     expect(domain.physicalPage(7)).toBe(-1)
     domain.map(7, 8, 1, READ)
     expect(domain.physicalPage(7)).toBe(8)
+    // Not even the tables of a single page fit.
+    const small = unit?.createDomain('unmanaged')
+    while (memory.totalPages - memory.usedPages > 2) taken.push(memory.allocate(1))
+    expect(() => small?.map(7, 8, 1, READ)).toThrow('ENOMEM')
+    expect(small?.tableBytes).toBe(4096)
     expect(taken.length).toBeGreaterThan(0)
   })
 })

@@ -1,7 +1,6 @@
 /** Contexts and devices for the tests of IOMMU units: just enough of a machine. */
 import { parseKernelVersion } from '../../../base/kernel-version.ts'
 import { formatAddress, parseAddress } from '../../../pci/address.ts'
-import type { KernelContext } from '../../context.ts'
 import { Bus } from '../../driver-core/bus.ts'
 import { Device } from '../../driver-core/device.ts'
 import { configSpace } from '../../hardware/config-space.ts'
@@ -10,13 +9,12 @@ import type { IommuDescription } from '../../machine/description.ts'
 import { physicalMemory } from '../../memory/physical-memory.ts'
 import { PciBus } from '../../pci/pci-bus.ts'
 import { PciDevice } from '../../pci/pci-device.ts'
+import type { UnitContext } from '../unit-context.ts'
 
-export function context(release = '6.12.0', bytes = 256 * 2 ** 20): KernelContext {
+export function context(release = '6.12.0', bytes = 256 * 2 ** 20): UnitContext {
   const version = parseKernelVersion(release)
   if (version === null) throw new Error(release)
-  const memory = physicalMemory(bytes)
-  // Units use the version, the memory and the log only.
-  return { version, release, commandLine: '', log: [], memory } as unknown as KernelContext
+  return { version, log: [], memory: physicalMemory(bytes) }
 }
 
 export function description(

@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest'
-import type { KernelContext } from '../../context.ts'
 import { plainMessage } from '../../hardware/interrupt-message.ts'
 import { context, description, pciDevice, pciDevices } from '../tables/machine.case.ts'
 import type { PciDevice } from '../../pci/pci-device.ts'
 import type { InterruptMessages, IommuUnit } from '../unit.ts'
+import type { UnitContext } from '../unit-context.ts'
 import { vtdUnits } from './vtd-unit.ts'
 
 function remapping(
-  machine: KernelContext = context(),
+  machine: UnitContext = context(),
   ecap = 'f00f4a',
 ): { unit: IommuUnit; messages: InterruptMessages } {
   const units = [{ name: 'dmar0', attributes: { cap: 'd2008c22260286', ecap }, scope: null }]

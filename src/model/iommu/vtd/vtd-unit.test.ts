@@ -1,17 +1,17 @@
 import { describe, expect, it } from 'vitest'
-import type { KernelContext } from '../../context.ts'
 import type { IommuDescription } from '../../machine/description.ts'
 import type { PciDevice } from '../../pci/pci-device.ts'
 import { READ, WRITE } from '../domain.ts'
 import { context, description, pciDevice, pciDevices } from '../tables/machine.case.ts'
 import type { IommuUnit } from '../unit.ts'
+import type { UnitContext } from '../unit-context.ts'
 import { vtdUnits } from './vtd-unit.ts'
 
 /** 39 bits with 3 levels, 2 MiB and 1 GiB, one fault record; pass-through, interrupt remapping. */
 const QEMU = { cap: 'd2008c22260286', ecap: 'f00f4a' }
 
 function unit(
-  machine: KernelContext = context(),
+  machine: UnitContext = context(),
   attributes: Readonly<Record<string, string>> = QEMU,
   changes: Partial<IommuDescription> = {},
 ): IommuUnit {
@@ -28,7 +28,7 @@ function devices(count: number): readonly [PciDevice, PciDevice, ...PciDevice[]]
 }
 
 /** The tables as they stand in memory, read by the specification. */
-function tables({ memory }: KernelContext, rootTable: number, requester: number) {
+function tables({ memory }: UnitContext, rootTable: number, requester: number) {
   const root = [...memory.words(rootTable)].slice((requester >>> 8) * 4, (requester >>> 8) * 4 + 4)
   const contextTable = (root[0] ?? 0) >>> 12
   const at = (requester & 0xff) * 4
@@ -190,6 +190,11 @@ describe('domain ids', () => {
     expect(() => other({ ...QEMU, cap: 'd2008c222f0686' }).attach(a, domain)).toThrow('EINVAL')
     expect(() => other({ ...QEMU, cap: 'd2000022260286' }).attach(a, domain)).toThrow('EINVAL')
     expect(() => other({ ...QEMU, ecap: 'f00f4b' }).attach(a, domain)).toThrow('EINVAL')
+    // The same tables, but devices may use 39 bits of them only.
+    const wide = other({ ...QEMU, cap: 'd2008c406f0462' }).createDomain('unmanaged')
+    const narrow = other({ ...QEMU, cap: 'd2008c40660462' })
+    expect(() => narrow.attach(a, wide)).toThrow('EINVAL')
+    other({ ...QEMU, cap: 'd2008c406f0462' }).attach(a, narrow.createDomain('unmanaged'))
     const snooping = other({ ...QEMU, ecap: 'f050da' }).createDomain('unmanaged')
     expect(() => unit(machine).attach(a, snooping)).toThrow('EINVAL')
     unit(machine).attach(a, domain)
@@ -257,7 +262,7 @@ describe('attaching', () => {
     expect(() => domain.map(0, 1, 0, READ)).toThrow('EINVAL')
     expect(() => domain.map(0, 1, 1, 0)).toThrow('EINVAL')
     expect(() => intel.createDomain('identity').map(0, 1, 1, READ)).toThrow('EINVAL')
-    const foreign = { ...domain } as unknown as typeof domain
+    const foreign = { ...domain }
     expect(() => intel.attach(device, foreign)).toThrow('EINVAL')
   })
 

@@ -6,7 +6,6 @@
  * is blocked, which is how every unit starts and what the blocked domain means.
  */
 import { atLeast } from '../../../base/kernel-version.ts'
-import type { KernelContext } from '../../context.ts'
 import { Errno } from '../../errno.ts'
 import { INTERRUPT_WINDOW } from '../../hardware/interrupt-message.ts'
 import type { IommuDescription, UnitDescription } from '../../machine/description.ts'
@@ -16,6 +15,7 @@ import { type Domain, type DomainType, READ, WRITE } from '../domain.ts'
 import { describedRegions } from '../tables/described-regions.ts'
 import { LowestFree } from '../tables/lowest-free.ts'
 import type { InterruptMessages, IommuUnit, ReservedRegion } from '../unit.ts'
+import type { UnitContext } from '../unit-context.ts'
 import { unitInCharge } from '../unit-scope.ts'
 import { type VtdCapabilities, vtdCapabilities } from './capabilities.ts'
 import { ContextTables } from './context-tables.ts'
@@ -25,7 +25,7 @@ import { VtdHardware } from './vtd-hardware.ts'
 
 /** The units of a machine, translating from the start: everything not attached is blocked. */
 export function vtdUnits(
-  context: KernelContext,
+  context: UnitContext,
   description: IommuDescription,
 ): readonly IommuUnit[] {
   const { units } = description
@@ -49,7 +49,7 @@ class VtdUnit implements IommuUnit, VtdFlusher {
   readonly interrupts?: InterruptMessages
   readonly hardware: VtdHardware
 
-  readonly #context: KernelContext
+  readonly #context: UnitContext
   readonly #description: IommuDescription
   readonly #unit: UnitDescription
   readonly #capabilities: VtdCapabilities
@@ -64,7 +64,7 @@ class VtdUnit implements IommuUnit, VtdFlusher {
   #identity: VtdDomain | null = null
 
   constructor(
-    context: KernelContext,
+    context: UnitContext,
     description: IommuDescription,
     unit: UnitDescription,
     remaps: boolean,

@@ -1,7 +1,8 @@
 /**
- * Where network frames go. The ports of one slot (the functions of a multi-function card, a physical
- * function and its virtual ones) are on one wire: what one sends, all others hear. Real cards need
- * a cable or an inner switch for that; here it makes tests of two functions possible without a network.
+ * Where network frames go. The ports of one slot (the functions of a multi-function card, a
+ * physical function and its virtual ones) are on one wire: what one sends, all others hear. Real
+ * cards need a cable or an inner switch for that; here it makes tests of two functions possible
+ * without a network.
  */
 export interface NetworkPort {
   receive(frame: Uint8Array): void

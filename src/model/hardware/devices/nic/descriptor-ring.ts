@@ -1,7 +1,7 @@
 /**
- * A ring of 16-byte descriptors in memory, shared by driver and device: the driver fills at the tail, the
- * device works at the head, head = tail means nothing to do. Everything of it is read and written by
- * DMA, so a driver that points a ring at memory it was not given gets an IOMMU fault.
+ * A ring of 16-byte descriptors in memory, shared by driver and device: the driver fills at the
+ * tail, the device works at the head, head = tail means nothing to do. Everything of it is read and
+ * written by DMA, so a driver that points a ring at memory it was not given gets an IOMMU fault.
  */
 import type { BusMaster } from '../../function.ts'
 import { advanceAddress, type BusAddress, busAddress, dmaRead, dmaWrite } from '../bus-address.ts'

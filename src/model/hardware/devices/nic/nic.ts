@@ -1,15 +1,17 @@
 /**
- * A network function: the parts of Intel's 82574L (QEMU: e1000e) that a driver of a few hundred lines
- * needs. Two transmit queues and one receive queue of legacy descriptors, interrupts by MSI-X, MSI or pin, loopback inside the
- * MAC (RCTL 7:6 = 1). Registers are listed in nic-registers.ts.
+ * A network function: the parts of Intel's 82574L (QEMU: e1000e) that a driver of a few hundred
+ * lines needs. Two transmit queues and one receive queue of legacy descriptors, interrupts by
+ * MSI-X, MSI or pin, loopback inside the MAC (RCTL 7:6 = 1). Registers are listed in
+ * nic-registers.ts.
  *
- * What leaves on the wire reaches the other functions of the same slot (cabling.ts), so that one card
- * with two functions is a whole network, and shows what an isolation group is about: two drivers, two
- * sets of rings, one card.
+ * What leaves on the wire reaches the other functions of the same slot (cabling.ts), so that one
+ * card with two functions is a whole network, and shows what an isolation group is about: two
+ * drivers, two sets of rings, one card.
  *
- * One `advance()` sends one frame: descriptor fetched, buffer read, frame delivered, status written,
- * interrupt raised. Receiving happens at once when a frame arrives; without a free descriptor it is missed.
- * Left out: checksum and segmentation offload, VLAN filters, the PHY behind MDIC.
+ * One `advance()` sends one frame: descriptor fetched, buffer read, frame delivered, status
+ * written, interrupt raised. Receiving happens at once when a frame arrives; without a free
+ * descriptor it is missed. Left out: checksum and segmentation offload, VLAN filters, the PHY
+ * behind MDIC.
  */
 import type { ConfigSpace } from '../../config-space.ts'
 import type { Bar, BusMaster, HardwareFunction } from '../../function.ts'
@@ -34,6 +36,8 @@ const END_OF_PACKET = 0x01
 const REPORT_STATUS = 0x08
 const EXTENDED = 0x20
 const DONE = 0x01
+/** End of packet, in the status of a receive descriptor. */
+const RECEIVED_WHOLE = 0x02
 /** Longest frame that is put together from several descriptors. */
 const MAX_FRAME = 16384
 const TRANSMIT_QUEUES = 2
@@ -128,11 +132,11 @@ export class Nic implements HardwareFunction {
     const descriptor = ring.fetch(this.#port)
     if (descriptor === null || !dmaWrite(this.#port, bufferAddress(descriptor), frame)) return
     descriptor.setUint16(8, frame.length, true)
-    descriptor.setUint32(12, DONE | (END_OF_PACKET << 1), true)
+    descriptor.setUint32(12, DONE | RECEIVED_WHOLE, true)
     if (!ring.writeBack(this.#port, descriptor)) return
     ring.advance()
     this.#count(REG.received)
-    this.#raise(CAUSE.received | (CAUSE.receiveQueue[0] ?? 0))
+    this.#raise(CAUSE.received | CAUSE.receiveQueue[0])
   }
 
   #powerOn(): void {

@@ -1,6 +1,7 @@
 /**
- * The admin command set (NVM Express 1.4, chapter 5): how a driver learns what a controller has and makes
- * its I/O queues. Queues may be refused for reasons checked in the order of QEMU's controller.
+ * The admin command set (NVM Express 1.4, chapter 5): how a driver learns what a controller has and
+ * makes its I/O queues. Queues may be refused for reasons checked in the order of QEMU's
+ * controller.
  */
 import type { BusMaster } from '../../function.ts'
 import type { BlockStore } from './block-store.ts'

@@ -1,6 +1,6 @@
 /**
- * The medium behind a namespace: blocks of 512 bytes that outlive every reset. A physical function and its
- * virtual ones share one, as controllers of one NVM subsystem do.
+ * The medium behind a namespace: blocks of 512 bytes that outlive every reset. A physical function
+ * and its virtual ones share one, as controllers of one NVM subsystem do.
  */
 import { BLOCK_BYTES } from './nvme-registers.ts'
 

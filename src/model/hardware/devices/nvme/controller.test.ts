@@ -51,7 +51,9 @@ describe('an NVMe controller', () => {
     const { port, admin } = controller()
     expect(admin.run({ opcode: 6, prp1: DATA, dwords: [1] }).status).toBe(0)
     expect(port.view.getUint16(DATA, true)).toBe(0x1b36)
-    expect(String.fromCharCode(...port.bytes.subarray(DATA + 4, DATA + 22))).toBe('model-0000:01:00.0')
+    expect(String.fromCharCode(...port.bytes.subarray(DATA + 4, DATA + 22))).toBe(
+      'model-0000:01:00.0',
+    )
     expect(admin.run({ opcode: 6, namespace: 1, prp1: DATA, dwords: [0] }).status).toBe(0)
     expect(port.view.getUint32(DATA, true)).toBe(32768)
     expect(port.bytes[DATA + 130]).toBe(9)
@@ -167,7 +169,8 @@ describe('an NVMe controller', () => {
     entries.slice(2).forEach((page, n) => {
       view.setUint32(0x4008 + 8 * n, page, true)
     })
-    for (const [n, at] of [DATA, 0x20000, 0x21000, 0x22000, 0x23000].entries()) port.bytes[at] = n + 1
+    for (const [n, at] of [DATA, 0x20000, 0x21000, 0x22000, 0x23000].entries())
+      port.bytes[at] = n + 1
     const command = { namespace: 1, prp1: DATA, prp2: 0x3ff0, dwords: [8, 0, 39] }
     expect(io.run({ opcode: 1, ...command }).status).toBe(0)
     for (const page of [0x20000, 0x21000, 0x22000, 0x23000]) port.bytes[page] = 0

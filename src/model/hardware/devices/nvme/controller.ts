@@ -1,11 +1,12 @@
 /**
- * An NVMe controller with one namespace (NVM Express 1.4): what a user-space driver of a few hundred lines
- * needs, and Linux's nvme driver could start with. Registers in BAR0, queues and data in host memory.
+ * An NVMe controller with one namespace (NVM Express 1.4): what a user-space driver of a few
+ * hundred lines needs, and Linux's nvme driver could start with. Registers in BAR0, queues and data
+ * in host memory.
  *
- * One `advance()` executes one command: entry fetched by DMA, data moved by DMA, completion written by
- * DMA, interrupt sent. When a queue itself is out of reach the controller reports a fatal error (CSTS.CFS)
- * and stops, as real ones do; when only data is, the command fails with a data transfer error. Queues
- * take turns; the admin queue is just the first of them.
+ * One `advance()` executes one command: entry fetched by DMA, data moved by DMA, completion written
+ * by DMA, interrupt sent. When a queue itself is out of reach the controller reports a fatal error
+ * (CSTS.CFS) and stops, as real ones do; when only data is, the command fails with a data transfer
+ * error. Queues take turns; the admin queue is just the first of them.
  */
 import type { ConfigSpace } from '../../config-space.ts'
 import type { Bar, BusMaster, HardwareFunction } from '../../function.ts'
@@ -149,7 +150,10 @@ export class NvmeController implements HardwareFunction, AdminState {
     this.#updatePin()
   }
 
-  /** In pin mode the level stays while an interrupting queue holds entries and its vector is not masked. */
+  /**
+   * In pin mode the level stays while an interrupting queue holds entries and its vector is not
+   * masked.
+   */
   #updatePin(): void {
     const due = [...this.completions.values()].some(
       ({ vector, waiting }) => vector !== null && waiting && (this.#mask & (1 << vector)) === 0,

@@ -1,4 +1,7 @@
-/** The host's side of NVMe queues, small enough for tests: queues in a MemoryPort, one command at a time. */
+/**
+ * The host's side of NVMe queues, small enough for tests: queues in a MemoryPort, one command at a
+ * time.
+ */
 import type { HardwareFunction } from '../../function.ts'
 import { drain, type MemoryPort } from '../memory-port.case.ts'
 
@@ -87,7 +90,7 @@ export class QueuePair {
   }
 }
 
-export const ADMIN = { submissions: 0x1000, completions: 0x2000, entries: 8 } as const
+const ADMIN = { submissions: 0x1000, completions: 0x2000, entries: 8 } as const
 
 /** Enables the controller. @returns the admin queue pair */
 export function enable(fn: HardwareFunction, port: MemoryPort): QueuePair {

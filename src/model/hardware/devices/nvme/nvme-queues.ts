@@ -1,7 +1,8 @@
 /**
- * Submission and completion queues: rings in host memory (NVM Express 1.4, 4.1 and 4.6). The host rings a
- * doorbell with the new tail of a submission queue; the controller answers in the completion queue that
- * belongs to it. A phase bit that changes with every round tells the host which entries are new.
+ * Submission and completion queues: rings in host memory (NVM Express 1.4, 4.1 and 4.6). The host
+ * rings a doorbell with the new tail of a submission queue; the controller answers in the
+ * completion queue that belongs to it. A phase bit that changes with every round tells the host
+ * which entries are new.
  */
 import type { BusMaster } from '../../function.ts'
 import { advanceAddress, type BusAddress, busAddress, dmaRead, dmaWrite } from '../bus-address.ts'

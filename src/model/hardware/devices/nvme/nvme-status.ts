@@ -1,6 +1,6 @@
 /**
- * Status codes of completed commands (NVM Express 1.4, 4.6.1): bits 7:0 the code, 10:8 its type (0 generic,
- * 1 command specific), bit 14 "do not retry".
+ * Status codes of completed commands (NVM Express 1.4, 4.6.1): bits 7:0 the code, 10:8 its type (0
+ * generic, 1 command specific), bit 14 "do not retry".
  */
 export const STATUS = {
   success: 0x000,
@@ -21,7 +21,9 @@ export const STATUS = {
   invalidQueueDeletion: 0x10c,
 } as const
 
-/** A command that failed. Thrown by whoever executes it, put into the completion by the controller. */
+/**
+ * A command that failed. Thrown by whoever executes it, put into the completion by the controller.
+ */
 export class CommandFailure extends Error {
   readonly status: number
 
@@ -32,7 +34,9 @@ export class CommandFailure extends Error {
   }
 }
 
-/** The status field as it stands in a completion entry: repeating a failed command would not help. */
+/**
+ * The status field as it stands in a completion entry: repeating a failed command would not help.
+ */
 export function statusField(status: number): number {
   return status === STATUS.success ? 0 : status | 0x4000
 }

@@ -1,9 +1,10 @@
 /**
  * PRPs, physical region pages: how an NVMe command says where its data is (NVM Express 1.4, 4.3).
  *
- * The first entry may begin inside a page; every other covers a whole page. With more than two pages the
- * second entry points at a list of entries, and where a list fills its page, the last entry of the page
- * points at the next list. Each of these pages is fetched by DMA and may be refused by the IOMMU.
+ * The first entry may begin inside a page; every other covers a whole page. With more than two
+ * pages the second entry points at a list of entries, and where a list fills its page, the last
+ * entry of the page points at the next list. Each of these pages is fetched by DMA and may be
+ * refused by the IOMMU.
  */
 import type { BusMaster } from '../../function.ts'
 import { advanceAddress, type BusAddress, busAddress, dmaRead, dmaWrite } from '../bus-address.ts'

@@ -1,0 +1,126 @@
+/**
+ * What the generator of a trace knows: the machine, the visible state, what is open. Both kernels have
+ * given the same answers so far, or the trace has ended: so choosing by these is choosing from the seed.
+ */
+import type { Random } from '../random.ts'
+import type { Operation, Outcome, SlotName, VisibleState } from './operation.ts'
+import { type Performer, SLOT_COUNTS } from './perform.ts'
+import { CONTAINER_REQUEST, GROUP_REQUEST } from '../../src/kernel/abi/vfio.ts'
+
+/** Things that never change while a machine runs. */
+export type Universe = {
+  /** Functions that may be unbound, overridden, reset: all but the lab's own. */
+  readonly bridges: ReadonlySet<string>
+  /** What may be removed by software. */
+  readonly removable: readonly string[]
+  /** Drivers by name, as below /sys/bus/pci/drivers. */
+  readonly drivers: readonly string[]
+  readonly newcomers: readonly Newcomer[]
+  /** Functions that can have virtual functions, with the addresses those get. */
+  readonly virtual: Readonly<Record<string, readonly string[]>>
+  /** Bridge above each function, where it matters. */
+  readonly above: Readonly<Record<string, string>>
+}
+
+/** A device that is plugged in and taken out; `properties` are QEMU's. */
+export type Newcomer = {
+  readonly name: string
+  readonly address: string
+  readonly properties: Readonly<Record<string, string>>
+}
+
+export class World {
+  readonly universe: Universe
+  readonly random: Random
+  readonly performer: Performer
+  state: VisibleState
+  /** Groups whose devices are on their way to a user; all others are on their way back. */
+  readonly wanted = new Set<string>()
+  readonly plugged = new Set<string>()
+  /** Group slots that are in a container, by their names. */
+  readonly #containerOf = new Map<string, string>()
+  readonly #iommuSet = new Set<string>()
+
+  constructor(universe: Universe, random: Random, performer: Performer, state: VisibleState) {
+    this.universe = universe
+    this.random = random
+    this.performer = performer
+    this.state = state
+  }
+
+  /** Addresses of all functions there are. */
+  functions(): readonly string[] {
+    return [...this.state.keys()].flatMap((name) =>
+      name.endsWith(' driver') ? [name.slice(0, -' driver'.length)] : [],
+    )
+  }
+
+  /** What a file of a function holds, without its newline; nothing when it has none. */
+  value(address: string, file: string): string | undefined {
+    return this.state.get(`${address} ${file}`)?.trim()
+  }
+
+  /** Driver of a function; nothing when it has none. */
+  driver(address: string): string | undefined {
+    const driver = this.value(address, 'driver')
+    return driver === 'ENOENT' ? undefined : driver
+  }
+
+  groups(): readonly string[] {
+    return [...this.state.keys()].flatMap((name) => /^group (\d+) devices$/.exec(name)?.[1] ?? [])
+  }
+
+  /** Members of a group that are not bridges: what a user can have. */
+  endpoints(group: string): readonly string[] {
+    const members = this.state.get(`group ${group} devices`)?.split(' ') ?? []
+    return members.filter((member) => member !== '' && !this.universe.bridges.has(member))
+  }
+
+  slots(table: SlotName[0]): readonly SlotName[] {
+    return Array.from({ length: SLOT_COUNTS[table] }, (_, index) => [table, index] as const)
+  }
+
+  /** Slots that hold an open file, of that name if one is given. */
+  open(table: SlotName[0], name?: string): readonly SlotName[] {
+    return this.slots(table).filter((slot) => {
+      const file = this.performer.file(slot)
+      return file !== undefined && (name === undefined || file.name === name)
+    })
+  }
+
+  empty(table: SlotName[0]): readonly SlotName[] {
+    return this.slots(table).filter((slot) => this.performer.file(slot) === undefined)
+  }
+
+  containerOf(group: SlotName): string | undefined {
+    return this.#containerOf.get(group.join(' '))
+  }
+
+  hasIommu(container: string): boolean {
+    return this.#iommuSet.has(container)
+  }
+
+  pick<T>(items: readonly T[]): T | undefined {
+    return items.length === 0 ? undefined : items[this.random.between(0, items.length - 1)]
+  }
+
+  /** Takes notice of a step that was done. */
+  learn(operation: Operation, outcome: Outcome, state: VisibleState): void {
+    this.state = state
+    if (outcome.error !== undefined) return
+    if (operation.kind === 'plug') this.plugged.add(operation.newcomer)
+    if (operation.kind === 'unplug') this.plugged.delete(operation.newcomer)
+    if (operation.kind === 'close') {
+      this.#containerOf.delete(operation.slot.join(' '))
+      if (operation.slot[0] === 'container') this.#iommuSet.delete(operation.slot.join(' '))
+    }
+    if (operation.kind !== 'ioctl') return
+    const on = operation.on.join(' ')
+    if (operation.request === CONTAINER_REQUEST.setIommu) this.#iommuSet.add(on)
+    if (operation.request === GROUP_REQUEST.unsetContainer) this.#containerOf.delete(on)
+    if (operation.request === GROUP_REQUEST.setContainer && 'hex' in operation.argument) {
+      const [patch] = operation.argument.patches
+      if (patch?.put === 'descriptor') this.#containerOf.set(on, patch.of.join(' '))
+    }
+  }
+}
