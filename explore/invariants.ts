@@ -78,8 +78,12 @@ export class Checks {
     this.violation ??= what
   }
 
-  #demandGroup(device: { readonly name: string; readonly iommuGroup: unknown }, when: string): void {
-    if (device.iommuGroup === null) this.#fail(`assignment: ${device.name} has no group at its ${when}`)
+  #demandGroup(
+    device: { readonly name: string; readonly iommuGroup: unknown },
+    when: string,
+  ): void {
+    if (device.iommuGroup === null)
+      this.#fail(`assignment: ${device.name} has no group at its ${when}`)
   }
 
   #ownership(group: IommuGroup): void {
@@ -169,7 +173,9 @@ function reachText(device: PciDevice, page: number, got: number, wanted: number)
 function bindings({ model }: Run): string {
   const lines: string[] = []
   for (const device of model.pci.bus.devices.values()) {
-    lines.push(`${device.name} ${device.driver?.name ?? '-'} ${String(device.iommuGroup?.id ?? '-')}`)
+    lines.push(
+      `${device.name} ${device.driver?.name ?? '-'} ${String(device.iommuGroup?.id ?? '-')}`,
+    )
   }
   return lines.sort().join('\n')
 }

@@ -10,8 +10,10 @@ import type { Task, Thread } from '../src/model/task.ts'
 import type { UserProcess } from '../src/model/user-process.ts'
 import type { Container } from '../src/model/vfio/container.ts'
 import type { World } from './engine.ts'
-import { Checks } from './invariants.ts'
+import { Checks, IOVA_PAGES } from './invariants.ts'
 import { stateKey } from './state-key.ts'
+
+const PAGE_BYTES = 4096
 
 /** Something that may happen once or a few times. */
 export interface Operation {
@@ -44,6 +46,8 @@ export class Run implements World {
   readonly descriptors: Map<string, number> = new Map()
   /** What the user mapped: physical page by container and IOVA page. */
   readonly mappings: Map<Container, Map<number, number>> = new Map()
+  /** The user's memory for an IOVA page: allocated before anything else, so that it is no leak. */
+  readonly #buffers: ReadonlyMap<number, number>
   readonly #plan: WorldPlan
   readonly #left: (number | null)[]
   readonly #threads: Thread[] = []
@@ -53,10 +57,20 @@ export class Run implements World {
     this.#plan = plan
     this.model = bootModel(plan.machine)
     this.user = this.model.createProcess({ name: 'user' })
+    this.#buffers = new Map(
+      IOVA_PAGES.map((page) => [page, this.user.memory.allocate(PAGE_BYTES).address]),
+    )
     this.#left = plan.operations.map(({ times }) => times)
     plan.prepare?.(this)
     mutation?.(this.model)
     this.#checks = new Checks(this)
+  }
+
+  /** Virtual address of the memory that goes with an IOVA page. */
+  buffer(iovaPage: number): number {
+    const address = this.#buffers.get(iovaPage)
+    if (address === undefined) throw new Error(`no buffer for page ${String(iovaPage)}`)
+    return address
   }
 
   choices(): readonly string[] {
@@ -68,7 +82,8 @@ export class Run implements World {
     if (busy.length >= this.#plan.threads) return going
     const starting = this.#plan.operations
       .filter(({ name, possible }, n) => {
-        if (this.#left[n] === 0 || busy.some((thread) => thread.name === `go on: ${name}`)) return false
+        if (this.#left[n] === 0 || busy.some((thread) => thread.name === `go on: ${name}`))
+          return false
         return possible?.(this) ?? true
       })
       .map(({ name }) => name)

@@ -25,7 +25,8 @@ export function stateKey(run: Run, more: readonly string[]): string {
   for (const [id, group] of [...iommu.groups].sort(([a], [b]) => a - b)) {
     parts.push(groupKey(id, group, nameOf))
   }
-  for (const [name, bus] of slots.roots) parts.push(`${name} ${[...bus.functions.keys()].join(' ')}`)
+  for (const [name, bus] of slots.roots)
+    parts.push(`${name} ${[...bus.functions.keys()].join(' ')}`)
   for (const [descriptor, file] of run.user.openFiles()) {
     parts.push(`${String(descriptor)} ${file.kind} ${nameOf(file)}`)
   }
@@ -55,11 +56,7 @@ function deviceKey(device: PciDevice): string {
   ].join(' ')
 }
 
-function groupKey(
-  id: number,
-  group: IommuGroup,
-  nameOf: (thing: object | null) => string,
-): string {
+function groupKey(id: number, group: IommuGroup, nameOf: (thing: object | null) => string): string {
   return [
     `group ${String(id)}`,
     group.members.map((member) => member.name).join(' '),
@@ -73,7 +70,11 @@ function groupKey(
 }
 
 /** Which of its domains a group is attached to. */
-export function domainKind({ domain, defaultDomain, blockingDomain }: {
+export function domainKind({
+  domain,
+  defaultDomain,
+  blockingDomain,
+}: {
   readonly domain: Domain | null
   readonly defaultDomain: Domain | null
   readonly blockingDomain: Domain | null

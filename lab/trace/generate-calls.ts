@@ -17,7 +17,7 @@ import {
   REGION_INFO,
   TYPE1_INFO,
 } from '../../src/kernel/abi/vfio.ts'
-import { encodeStructure } from '../../src/kernel/abi/structure.ts'
+import { encodeStructure, type Structure } from '../../src/kernel/abi/structure.ts'
 import { setIrqs } from './generate-interrupts.ts'
 import type { Argument, Operation, Patch, SlotName } from './operation.ts'
 import { COUNTER_COUNT, MEMORY_BYTES } from './perform.ts'
@@ -169,7 +169,9 @@ function deviceName(world: World): string {
   const address = world.pick(world.functions()) ?? ''
   const token = '0f0e0d0c-0b0a-0908-0706-050403020100'
   if (world.random.percent(85)) return address
-  return world.pick(['', address.slice(5), `${address} `, `${address} vf_token=${token}`, 'x']) ?? ''
+  return (
+    world.pick(['', address.slice(5), `${address} `, `${address} vf_token=${token}`, 'x']) ?? ''
+  )
 }
 
 export function deviceCall(world: World): Operation | undefined {
@@ -194,16 +196,20 @@ export function deviceCall(world: World): Operation | undefined {
   return call(on, [UNKNOWN_REQUEST, { number: 0 }])
 }
 
+/** Structures that are asked for by index. */
+type Indexed = 'argsz' | 'flags' | 'index'
+
 function indexed(
   world: World,
   request: number,
-  structure: typeof REGION_INFO | typeof IRQ_INFO,
+  { bytes: size, fields }: Structure<Indexed>,
   last: number,
 ): Call {
   const index = world.random.between(0, last)
-  const odd = world.pick([8, structure.bytes - 1, structure.bytes + 8, structure.bytes + 32])
-  const argsz = world.random.percent(75) ? structure.bytes : (odd ?? structure.bytes)
-  const extra = Math.max(0, argsz - structure.bytes)
+  const odd = world.pick([8, size - 1, size + 8, size + 32]) ?? size
+  const argsz = world.random.percent(75) ? size : odd
+  const structure: Structure<Indexed> = { bytes: size, fields }
+  const extra = Math.max(0, argsz - size)
   return [request, buffer(encodeStructure(structure, { argsz, index }, extra))]
 }
 

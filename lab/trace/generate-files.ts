@@ -144,7 +144,9 @@ function probe(world: World): Operation {
 /** An address as people write it, now and then wrong. */
 function oddly(world: World, address: string): string {
   if (world.random.percent(75)) return address
-  return world.pick([`${address}\n`, ` ${address}`, address.slice(5), '', '\n', `${address} x`]) ?? ''
+  return (
+    world.pick([`${address}\n`, ` ${address}`, address.slice(5), '', '\n', `${address} x`]) ?? ''
+  )
 }
 
 function newId(world: World): Operation {

@@ -47,7 +47,10 @@ export function observe(kernel: KernelView, ignored: ReadonlySet<string>): Visib
     }
   }
   state.set('/dev/vfio', names(kernel, '/dev/vfio'))
-  state.set('drivers_autoprobe', attempt(() => kernel.text('/sys/bus/pci/drivers_autoprobe')))
+  state.set(
+    'drivers_autoprobe',
+    attempt(() => kernel.text('/sys/bus/pci/drivers_autoprobe')),
+  )
   return state
 }
 

@@ -75,7 +75,7 @@ export class Performer {
         await this.#close(operation.slot)
         return {}
       case 'take':
-        return { value: Math.min(1, this.#counters[operation.counter]?.take() ?? 0) }
+        return { value: this.#counters[operation.counter]?.take() ?? 0 }
       case 'plug':
       case 'unplug':
         throw new Error(`${operation.kind} is a step for who holds the hardware`)

@@ -124,7 +124,7 @@ function iommuOf(
   return {
     kind,
     interruptRemapping: verdict.verdict !== 'no',
-    units: unitsOf(units.known ? units.value : [], kind, details),
+    units: unitsOf(units.known ? units.value : [], kind, details, snapshot.functions),
     defaultDomain: domainType(type),
     reserved: reservedOf(snapshot),
   }
@@ -146,12 +146,13 @@ function unitsOf(
   units: readonly IommuUnit[],
   kind: 'intel' | 'amd',
   details: Details,
+  functions: readonly PciFunction[],
 ): readonly UnitDescription[] {
+  const scope = scopeOfAll(functions)
   if (units.length === 0) {
-    return [{ name: kind === 'amd' ? 'ivhd0' : 'dmar0', attributes: {}, scope: null }]
+    return [{ name: kind === 'amd' ? 'ivhd0' : 'dmar0', attributes: {}, scope }]
   }
-  if (units.length === 1)
-    return units.map(({ name, attributes }) => ({ name, attributes, scope: null }))
+  if (units.length === 1) return units.map(({ name, attributes }) => ({ name, attributes, scope }))
   return units.map(({ name, attributes }) => ({
     name,
     attributes,
@@ -159,6 +160,19 @@ function unitsOf(
       .filter(({ unit }) => unit.known && unit.value === name)
       .map(({ address }) => address),
   }))
+}
+
+/**
+ * A lone unit usually covers everything (null). Firmware of AMD machines leaves out the host bridges, whose
+ * functions then have no group.
+ */
+function scopeOfAll(functions: readonly PciFunction[]): readonly string[] | null {
+  const hasGroup = ({ group }: PciFunction): boolean => !group.known || group.value !== null
+  const isUnit = ({ classCode }: PciFunction): boolean =>
+    classCode.known && classCode.value >>> 8 === 0x0806
+  if (functions.every((fn) => hasGroup(fn) || isUnit(fn))) return null
+  const covered = functions.filter((fn) => isPhysical(fn) && hasGroup(fn))
+  return covered.length === 0 ? null : covered.map(({ address }) => address)
 }
 
 /** Regions that firmware asked for: those every group of the unit kind has are the unit's own. */
@@ -227,11 +241,12 @@ function parentsFirst(functions: readonly FunctionDescription[]): readonly Funct
 function driversOf(snapshot: HostSnapshot): readonly DriverDescription[] {
   const ids = new Map<string, Map<string, { vendor: number; device: number }>>()
   for (const { driver, vendor, device } of snapshot.functions) {
-    if (!driver.known || driver.value === null || !vendor.known || !device.known) continue
+    if (!driver.known || driver.value === null) continue
     const of = ids.get(driver.value) ?? new Map<string, { vendor: number; device: number }>()
+    ids.set(driver.value, of)
+    if (!vendor.known || !device.known) continue
     const id = { vendor: vendor.value, device: device.value }
     of.set(`${hex(id.vendor, 4)}:${hex(id.device, 4)}`, id)
-    ids.set(driver.value, of)
   }
   return [...ids].map(([name, of]) => ({
     name,

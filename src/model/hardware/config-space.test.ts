@@ -106,7 +106,11 @@ describe('reading', () => {
     fc.assert(
       fc.property(fc.array(access, { maxLength: 60 }), (writes) => {
         const config = make({
-          capabilities: [powerManagement({ pme: true }), msi({ vectors: 4 }), pciExpress({ type: 0 })],
+          capabilities: [
+            powerManagement({ pme: true }),
+            msi({ vectors: 4 }),
+            pciExpress({ type: 0 }),
+          ],
           extended: [advancedErrors(), acs(0x7f)],
         })
         const before = config.snapshot()

@@ -11,8 +11,9 @@
  */
 import { attachDevice, bindDriver, registerDriver } from '../driver-core/bind.ts'
 import type { Driver } from '../driver-core/driver.ts'
-import { Errno } from '../errno.ts'
+import { deviceId } from '../drivers/device-ids.ts'
 import { knownDrivers } from '../drivers/known.ts'
+import { Errno } from '../errno.ts'
 import { createUnits } from '../iommu/units.ts'
 import type { PciDevice } from '../pci/pci-device.ts'
 import { disableSriov, enableSriov } from '../pci/sriov.ts'
@@ -66,14 +67,20 @@ function holdBack({ machine, pci }: KernelParts): readonly Chosen[] {
   return chosen
 }
 
-/** As `driverctl` does it: a driver that does not match by itself gets the function by override. */
+/**
+ * A driver that does not match by itself gets the function as an administrator gives it: VFIO drivers by
+ * override, as `driverctl` does, others through new_id.
+ */
 function* giveTo({ context, pci }: KernelParts, device: PciDevice, name: string): Task<void> {
   const driver = pci.bus.drivers.get(name)
   if (driver === undefined) {
     context.log.push(`${device.name}: there is no driver ${name}`)
     return
   }
-  if (!pci.bus.operations.match(device, driver)) device.driverOverride = name
+  if (!pci.bus.operations.match(device, driver)) {
+    if (driver.isVfio || driver.managesDma) device.driverOverride = name
+    else driver.dynamicIds.push(deviceId(device.vendor, device.device))
+  }
   try {
     yield* bindDriver(context, device, driver)
   } catch (error) {

@@ -65,7 +65,7 @@ describe('partitionable endpoints', () => {
     const bridge = pciDevice('0000:00:1e.0', { pcieType: null, headerType: 1 })
     const pair = ['0000:01:04.0', '0000:01:05.0'].map((at) =>
       pciDevice(at, { below: bridge, pcieType: null }),
-    ) as readonly [PciDevice, PciDevice]
+    ) as unknown as readonly [PciDevice, PciDevice]
     const partitions = [{ pe: 1, functions: [bridge.name] }]
     const [unit] = powerUnits(context(), description('power', { partitions }))
     const domain = unit?.createDomain('DMA')

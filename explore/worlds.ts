@@ -1,0 +1,187 @@
+/**
+ * The small machines whose every interleaving is explored, and what may happen on each. Together they
+ * have all of: bind, unbind, probe, hot add, hot remove, open, set container, map, DMA (checked in every
+ * state), close, merge, making virtual functions.
+ */
+import { deviceTemplate } from '../src/model/hardware/devices/catalogue.ts'
+import { buildMachine } from '../src/model/machine/builder.ts'
+import type { MachineDescription } from '../src/model/machine/description.ts'
+import { parseModel } from '../src/open/model-file.ts'
+import { IOVA_PAGES } from './invariants.ts'
+import type { Run, WorldPlan } from './model-run.ts'
+import {
+  bind,
+  map,
+  openDevice,
+  openings,
+  override,
+  plug,
+  probe,
+  pull,
+  remove,
+  rescan,
+  setContainer,
+  setIommu,
+  unbind,
+  unmap,
+  unsetContainer,
+  virtualFunctions,
+  write,
+} from './operations.ts'
+
+function machine(name: string, devices: readonly object[]): MachineDescription {
+  const form = {
+    format: 'isogroup-model',
+    version: 1,
+    name,
+    title: name,
+    kernel: '6.12.117',
+    // Little memory: it is made anew for every path.
+    memory: '64 MiB',
+    iommu: { kind: 'intel' },
+    buses: [{ devices }],
+    expected: 'singletons',
+  }
+  return buildMachine(parseModel(form).form)
+}
+
+function template(kind: string): NonNullable<ReturnType<typeof deviceTemplate>> {
+  const found = deviceTemplate(kind)
+  if (found === undefined) throw new Error(`no kind of device "${kind}"`)
+  return found
+}
+
+/** Given to vfio-pci before the story begins. */
+function handOver(run: Run, ...addresses: readonly string[]): void {
+  for (const address of addresses) {
+    const device = run.model.pci.device(address)
+    if (device === undefined) throw new Error(`${address} is not in the machine`)
+    device.driverOverride = 'vfio-pci'
+    const text = Uint8Array.from(address, (char) => char.charCodeAt(0))
+    run.model.run(
+      'bind',
+      run.model.files.write('/sys/bus/pci/drivers/vfio-pci/bind', text, run.user),
+    )
+    if (device.driver?.name !== 'vfio-pci') throw new Error(`${address} did not go to vfio-pci`)
+  }
+}
+
+const [FIRST = 0, SECOND = 0] = IOVA_PAGES
+const A = '0000:01:00.0'
+const B = '0000:01:00.1'
+
+/** One group of two functions: a user wants it, an administrator gives the second one to its kernel driver. */
+const pair: WorldPlan = {
+  name: 'pair',
+  machine: machine('pair', [
+    {
+      kind: 'root-port',
+      below: [
+        {
+          functions: [
+            { kind: 'nic', driver: null },
+            { kind: 'nic', driver: null },
+          ],
+        },
+      ],
+    },
+  ]),
+  prepare: (run) => {
+    handOver(run, A)
+  },
+  operations: [
+    bind('e1000e', B, 2),
+    unbind(B, 2),
+    unbind(A),
+    probe(B),
+    ...openings([A], 2),
+    setContainer(A, 2),
+    unsetContainer(A),
+    setIommu(2),
+    map(FIRST),
+    unmap(FIRST),
+    openDevice(A),
+  ],
+  threads: 2,
+}
+
+/** Two groups, one container: put together, taken apart, one of them pulled out. */
+const merge: WorldPlan = {
+  name: 'merge',
+  machine: machine('merge', [
+    { kind: 'root-port', below: [{ kind: 'edu', driver: null }] },
+    { kind: 'root-port', below: [{ kind: 'edu', driver: null }] },
+  ]),
+  prepare: (run) => {
+    handOver(run, A, '0000:02:00.0')
+  },
+  operations: [
+    ...openings([A, '0000:02:00.0'], 1),
+    setContainer(A, 2),
+    setContainer('0000:02:00.0'),
+    unsetContainer(A),
+    unsetContainer('0000:02:00.0'),
+    setIommu(),
+    map(FIRST),
+    map(SECOND),
+    unmap(FIRST),
+    openDevice(A),
+    pull('0000:02:00.0'),
+  ],
+  threads: 2,
+}
+
+/** A card is plugged into a group, and pulled out, while a user comes to have it. */
+const newcomer: WorldPlan = {
+  name: 'newcomer',
+  machine: machine('newcomer', [
+    {
+      kind: 'root-port',
+      below: [{ kind: 'pcie-pci-bridge', below: [{ slot: '1', kind: 'edu', driver: null }] }],
+    },
+  ]),
+  prepare: (run) => {
+    handOver(run, '0000:02:01.0')
+  },
+  operations: [
+    plug(template('pci-nic'), '0000:01:00.0', 0x10),
+    pull('0000:02:02.0'),
+    override('0000:02:02.0', 'pci-stub'),
+    unbind('0000:02:02.0'),
+    bind('e1000', '0000:02:02.0'),
+    remove('0000:02:01.0'),
+    rescan(),
+    ...openings(['0000:02:01.0'], 1),
+    setContainer('0000:02:01.0'),
+    setIommu(),
+    map(FIRST),
+  ],
+  threads: 3,
+}
+
+/** Virtual functions come and go, some to the kernel's driver and some to a user. */
+const virtual: WorldPlan = {
+  name: 'virtual',
+  machine: machine('virtual', [{ kind: 'root-port', below: [{ kind: 'nvme', totalVfs: 2 }] }]),
+  operations: [
+    virtualFunctions(A, 2, 2),
+    virtualFunctions(A, 0, 2),
+    write(
+      'switch autoprobe of virtual functions off',
+      `/sys/bus/pci/devices/${A}/sriov_drivers_autoprobe`,
+      '0',
+    ),
+    unbind('0000:01:00.1'),
+    override('0000:01:00.1', 'vfio-pci'),
+    probe('0000:01:00.1', 2),
+    ...openings(['0000:01:00.1'], 1),
+    setContainer('0000:01:00.1'),
+    setIommu(),
+    map(FIRST),
+    openDevice('0000:01:00.1'),
+    unbind(A),
+  ],
+  threads: 3,
+}
+
+export const WORLDS: readonly WorldPlan[] = [pair, merge, newcomer, virtual]
