@@ -155,7 +155,10 @@ async function machineIn(json: unknown): Promise<MachineDescription> {
 
 function isModel(json: unknown): boolean {
   return (
-    typeof json === 'object' && json !== null && 'format' in json && json.format === 'isogroup-model'
+    typeof json === 'object' &&
+    json !== null &&
+    'format' in json &&
+    json.format === 'isogroup-model'
   )
 }
 

@@ -11,6 +11,7 @@ import type { FunctionDescription, IommuDescription } from '../machine/descripti
 import { plugMachine } from '../machine/plug-machine.ts'
 import type { PciDevice } from '../pci/pci-device.ts'
 import { PciSubsystem } from '../pci/pci-subsystem.ts'
+import { disableSriov, enableSriov } from '../pci/sriov.ts'
 import { runNow } from '../task.ts'
 import { knownDrivers } from './known.ts'
 
@@ -67,8 +68,8 @@ function booted(iommu: IommuDescription | null) {
     bus: pci.bus,
     dma,
     describe: () => undefined,
-    enableSriov: (device, count) => pci.enableSriov(device, count),
-    disableSriov: (device) => pci.disableSriov(device),
+    enableSriov: (device, count) => enableSriov(pci, device, count),
+    disableSriov: (device) => disableSriov(pci, device),
   })
   for (const driver of drivers) runNow(registerDriver(context, driver))
   const device = (at: string): PciDevice => {

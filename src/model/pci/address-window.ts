@@ -12,6 +12,8 @@ export class AddressWindow {
   readonly end: number
   /** Sorted, not overlapping. */
   readonly #taken: Interval[] = []
+  /** No gap holds so many bytes: not to be looked for again until something is given back. */
+  #tooMuch = Infinity
 
   constructor(start: number, end: number) {
     this.start = start
@@ -28,6 +30,7 @@ export class AddressWindow {
       this.#taken.push({ start: behind, end: behind + size })
       return behind
     }
+    if (size >= this.#tooMuch) return null
     let from = this.start
     for (const [n, { start, end }] of this.#taken.entries()) {
       const at = alignUp(from, alignment)
@@ -37,6 +40,8 @@ export class AddressWindow {
       }
       from = end
     }
+    // Coarser alignment than size could fail where another request of the size would not.
+    if (alignment <= size) this.#tooMuch = size
     return null
   }
 
@@ -56,11 +61,9 @@ export class AddressWindow {
   /** Gives back what begins at the address. */
   release(start: number): void {
     const n = this.#position(start)
-    if (this.#taken[n]?.start === start) this.#taken.splice(n, 1)
-  }
-
-  get isEmpty(): boolean {
-    return this.#taken.length === 0
+    if (this.#taken[n]?.start !== start) return
+    this.#taken.splice(n, 1)
+    this.#tooMuch = Infinity
   }
 
   /** How many intervals begin below the address. */

@@ -20,7 +20,10 @@ import type { PciDevice } from './pci-device.ts'
 import type { PciOptions } from './pci-state.ts'
 import { PciSubsystem } from './pci-subsystem.ts'
 
-export const ROOT: Credentials = { uid: 0, capabilities: new Set(['CAP_SYS_ADMIN']) }
+export const ROOT: Credentials = {
+  uid: 0,
+  capabilities: new Set(['CAP_SYS_ADMIN', 'CAP_DAC_OVERRIDE']),
+}
 export const USER: Credentials = { uid: 1000, capabilities: new Set() }
 
 export interface FunctionTraits extends Partial<ConfigDescription> {
@@ -114,7 +117,11 @@ export class World {
   }
 
   /** A driver that takes the ids, or nothing by itself. */
-  driver(name: string, ids: readonly (readonly [number, number])[] = [], more: Partial<Driver> = {}): Driver {
+  driver(
+    name: string,
+    ids: readonly (readonly [number, number])[] = [],
+    more: Partial<Driver> = {},
+  ): Driver {
     const driver: Driver = {
       name,
       bus: this.pci.bus,
@@ -146,12 +153,8 @@ export class World {
   }
 
   read(address: string, file: string, who = ROOT): string {
-    const bytes = this.bytes(address, file, who)
-    return String.fromCharCode(...bytes)
-  }
-
-  bytes(address: string, file: string, who = ROOT): Uint8Array {
-    return this.files.read(`/bus/pci/devices/${address}/${file}`, who)
+    const content = this.files.read(`/bus/pci/devices/${address}/${file}`, who)
+    return typeof content === 'string' ? content : String.fromCharCode(...content)
   }
 
   write(address: string, file: string, text: string, who = ROOT): void {

@@ -4,8 +4,6 @@
  *
  * The driver cannot let go while a program has the device open: it can only ask, and wait.
  */
-import { atLeast } from '../../base/kernel-version.ts'
-import type { KernelContext } from '../context.ts'
 import type { Device } from '../driver-core/device.ts'
 import { Errno } from '../errno.ts'
 import { dropFile, holdFile } from '../file-references.ts'

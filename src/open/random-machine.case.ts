@@ -1,0 +1,234 @@
+/**
+ * Random PCI trees as machine descriptions, for holding two formulations of grouping against each other:
+ * all kinds of ports and bridges, with all, some or none of ACS, devices with quirks, functions with and
+ * without the multifunction bit, several root buses, virtual functions, VMD.
+ */
+import { known } from '../base/fact.ts'
+import type { FunctionDescription, MachineDescription } from '../model/machine/description.ts'
+import { formatAddress, formatBus, hex } from '../pci/address.ts'
+import { encodeConfig } from '../pci/config-encode.ts'
+import { type ConfigFacts, PCIE_TYPE } from '../pci/config-facts.ts'
+
+const DEPTH_MAX = 4
+const FUNCTIONS_MAX = 40
+
+/** Ids with rules of their own in the kernel, as vendor and device. */
+const QUIRKS: readonly (readonly [number, number])[] = [
+  // ACS: endpoints that isolate, ports that do, Sunrise Point, one that overrides a real capability
+  ...([
+    [0x8086, 0x1521],
+    [0x8086, 0x10fb],
+    [0x1d17, 0x0720],
+    [0x1d17, 0x0711],
+    [0x17cb, 0x0400],
+    [0x8086, 0xa110],
+    [0x8088, 0x1001],
+    [0x8088, 0x9999],
+    [0x8086, 0x1234],
+  ] as const),
+  // DMA aliases
+  ...([
+    [0x1b4b, 0x9230],
+    [0x1180, 0xe832],
+    [0x8086, 0x2260],
+    [0x10b5, 0x87b0],
+    [0x9005, 0x0285],
+    [0x1283, 0x8892],
+    [0x14e4, 0x9000],
+  ] as const),
+]
+
+/** mulberry32: small, and the same everywhere. */
+function generator(seed: number): (below: number) => number {
+  let state = seed >>> 0
+  return (below) => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let t = state
+    t = Math.imul(t ^ (t >>> 15), t | 1)
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
+    return ((t ^ (t >>> 14)) >>> 0) % below
+  }
+}
+
+interface Grower {
+  readonly random: (below: number) => number
+  readonly functions: FunctionDescription[]
+  readonly nextBus: Map<number, number>
+}
+
+/** The machine of a seed. */
+export function randomMachine(seed: number): MachineDescription {
+  const random = generator(seed)
+  const grower: Grower = { random, functions: [], nextBus: new Map() }
+  const roots: { domain: number; bus: number }[] = [{ domain: 0, bus: 0 }]
+  if (random(5) === 0) roots.push({ domain: 0, bus: 0x80 })
+  if (random(8) === 0) roots.push({ domain: 1, bus: 0 })
+  const hosted = random(8) === 0
+  if (hosted) roots.push({ domain: 0x10000, bus: 0 })
+  for (const root of roots) {
+    grower.nextBus.set(root.domain, root.bus + 1)
+    growBus(grower, root.domain, root.bus, null, 0, null)
+  }
+  const host = grower.functions.find(({ at, parent, config }) => {
+    return parent === null && at.startsWith('0000:') && config.slice(28, 30) === '00'
+  })
+  return {
+    name: `random ${String(seed)}`,
+    title: 'a random machine',
+    kernelRelease: '6.12.117',
+    commandLine: '',
+    cpu: { vendor: 'GenuineIntel', flags: [] },
+    acpiTables: ['DMAR'],
+    memoryBytes: 64 * 2 ** 20,
+    iommu: {
+      kind: 'intel',
+      interruptRemapping: true,
+      units: [{ name: 'dmar0', attributes: {}, scope: null }],
+      defaultDomain: 'identity',
+      reserved: [],
+    },
+    functions: grower.functions,
+    hostedBuses:
+      hosted && host !== undefined ? [{ bus: formatBus(0x10000, 0), host: host.at }] : [],
+    drivers: [],
+    names: {},
+  }
+}
+
+/** @param above type of the bridge above; null on a root bus */
+function growBus(
+  grower: Grower,
+  domain: number,
+  bus: number,
+  parent: string | null,
+  depth: number,
+  above: number | null | 'root',
+): void {
+  const { random } = grower
+  const link = above === PCIE_TYPE.rootPort || above === PCIE_TYPE.downstreamPort
+  const slots = link ? 1 : 1 + random(parent === null ? 6 : 3)
+  for (let n = 0; n < slots; n++) {
+    if (grower.functions.length >= FUNCTIONS_MAX) return
+    const device = link ? 0 : n + (parent === null ? 1 : 0)
+    const count = random(3) === 0 ? 2 + random(2) : 1
+    for (let fn = 0; fn < count; fn++) {
+      const bit = fn === 0 ? count > 1 : random(2) === 0
+      const at = formatAddress({ domain, bus, device, function: fn })
+      growFunction(
+        grower,
+        { at, domain, bus, parent, depth, above: link ? above : parent === null ? 'root' : above },
+        bit,
+      )
+    }
+  }
+}
+
+interface Place {
+  readonly at: string
+  readonly domain: number
+  readonly bus: number
+  readonly parent: string | null
+  readonly depth: number
+  readonly above: number | null | 'root'
+}
+
+function growFunction(grower: Grower, place: Place, multifunction: boolean): void {
+  const { random, functions } = grower
+  const type = chooseType(random, place)
+  const bridge = isBridge(random, type, place.depth)
+  const next = grower.nextBus.get(place.domain) ?? 1
+  const secondary = bridge && next < 0x7f ? next : null
+  const position = functions.length
+  if (secondary !== null) grower.nextBus.set(place.domain, next + 1)
+  functions.push(describe(grower, place, type, multifunction, secondary))
+  if (secondary === null) return
+  growBus(grower, place.domain, secondary, place.at, place.depth + 1, type)
+  const last = (grower.nextBus.get(place.domain) ?? 1) - 1
+  const made = functions[position]
+  if (made !== undefined) functions[position] = withSubordinate(made, last)
+}
+
+/** Mostly what belongs there, sometimes what does not. */
+function chooseType(random: Grower['random'], { above }: Place): number | null {
+  const { endpoint, legacyEndpoint, rootPort, upstreamPort, downstreamPort } = PCIE_TYPE
+  const { pcieToPciBridge, pciToPcieBridge, integratedEndpoint } = PCIE_TYPE
+  if (random(12) === 0) {
+    const odd = [null, endpoint, upstreamPort, downstreamPort, pcieToPciBridge, pciToPcieBridge]
+    return odd[random(odd.length)] ?? null
+  }
+  const usual =
+    above === 'root'
+      ? [rootPort, rootPort, rootPort, integratedEndpoint, null, pcieToPciBridge]
+      : above === rootPort || above === downstreamPort
+        ? [endpoint, endpoint, legacyEndpoint, upstreamPort, pcieToPciBridge]
+        : above === upstreamPort
+          ? [downstreamPort]
+          : above === pciToPcieBridge
+            ? [endpoint, upstreamPort]
+            : [null, null, null, pciToPcieBridge]
+  return usual[random(usual.length)] ?? null
+}
+
+function isBridge(random: Grower['random'], type: number | null, depth: number): boolean {
+  if (depth >= DEPTH_MAX) return false
+  if (type === null) return random(4) === 0
+  return type >= PCIE_TYPE.rootPort && type <= PCIE_TYPE.pciToPcieBridge
+}
+
+function describe(
+  { random }: Grower,
+  place: Place,
+  type: number | null,
+  multifunction: boolean,
+  secondary: number | null,
+): FunctionDescription {
+  const quirk = random(6) === 0 ? QUIRKS[random(QUIRKS.length)] : undefined
+  const [vendor, device] = quirk ?? [0x1b36, 0x000c]
+  const capability = [null, null, 0x5f, 0x1d, 0x0f, random(0x80)][random(6)] ?? null
+  const acs = type === null || capability === null ? null : { capability, control: 0 }
+  const sriov =
+    type === PCIE_TYPE.endpoint && random(6) === 0
+      ? { totalVfs: 4, numVfs: 0, offset: 1 + random(3) * 8, stride: 1 + random(2), vfDevice: 1 }
+      : null
+  const facts: ConfigFacts = {
+    size: 0,
+    headerType: known(secondary === null ? 0 : 1),
+    multifunction: known(multifunction),
+    buses: known(
+      secondary === null ? null : { primary: place.bus, secondary, subordinate: secondary },
+    ),
+    pcie: known(type === null ? null : { type }),
+    acs: known(acs === null ? null : { bits: known(acs), wideBits: known({ ...acs, control: 0 }) }),
+    sriov: known(sriov),
+    functionLevelReset: known(false),
+    capabilities: known(type === null ? [] : [0x10]),
+    extendedCapabilities: known([
+      ...(acs === null ? [] : [0x0d]),
+      ...(sriov === null ? [] : [0x10]),
+    ]),
+    damage: [],
+  }
+  const identity = {
+    vendor,
+    device,
+    classCode: secondary === null ? 0x020000 : 0x060400,
+    revision: 0,
+    subsystem: vendor === 0x9005 ? { vendor: 0x9005, device: 0x02bb } : null,
+  }
+  const { bytes } = encodeConfig(identity, facts)
+  return {
+    at: place.at,
+    parent: place.parent,
+    kind: 'generic',
+    config: Array.from(bytes, (byte) => hex(byte, 2)).join(''),
+    bars: [],
+    driver: null,
+    ...(sriov === null || random(2) === 0
+      ? {}
+      : { virtualFunctions: Array.from({ length: 1 + random(4) }, () => ({ driver: null })) }),
+  }
+}
+
+function withSubordinate(fn: FunctionDescription, last: number): FunctionDescription {
+  return { ...fn, config: fn.config.slice(0, 0x1a * 2) + hex(last, 2) + fn.config.slice(0x1b * 2) }
+}
