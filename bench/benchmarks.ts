@@ -6,6 +6,7 @@
  */
 import type { Bench, Benchmark, Measured } from './benchmark.ts'
 import { type Contender, measurePeak, takeTurns } from './measure.ts'
+import { MODEL_BOOT_BENCHMARKS } from './model-boot.ts'
 import { MODEL_BENCHMARKS } from './model-translation.ts'
 import {
   DEVBIND,
@@ -76,6 +77,7 @@ export const BENCHMARKS: readonly Benchmark[] = [
     measure: measureHelp,
   },
   ...MODEL_BENCHMARKS,
+  ...MODEL_BOOT_BENCHMARKS,
 ]
 
 /** Wall time of `ls --json` over that of a peer, both in the same surroundings. */

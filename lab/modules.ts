@@ -26,6 +26,7 @@ export const wantedModules: readonly string[] = [
   'xhci-pci',
   'ahci',
   'i2c-i801',
+  'lpc_ich',
   'virtio_net',
   'virtio_blk',
   'virtio-rng',

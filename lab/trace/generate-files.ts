@@ -31,7 +31,7 @@ const READS: readonly string[] = [
   ...['max_link_speed', 'current_link_width', 'd3cold_allowed', 'sriov_totalvfs', 'sriov_offset'],
   ...['sriov_stride', 'sriov_vf_device', 'sriov_vf_total_msix', 'secondary_bus_number'],
   ...['subordinate_bus_number', 'boot_vga', 'rescan', 'remove', 'nosuch', 'local_cpulist'],
-  ...['power/control', 'power/runtime_enabled', 'power/runtime_usage', 'power/wakeup'],
+  ...['power/control', 'power/runtime_enabled', 'power/runtime_usage'],
 ]
 
 type Maker = (world: World) => Operation | undefined
@@ -70,11 +70,30 @@ export function fileStep(world: World): Operation | undefined {
 }
 
 /** One write, or what has to be done first so that it does not wait for ever. */
-export function write(world: World, path: string, text: string): Operation {
+export function write(world: World, path: string, text: string): Operation | undefined {
+  if (wakesVirtual(world, path, text)) return undefined
   const inUse = blockers(world, path, text)
   if (inUse.length === 0) return { kind: 'write', path, text }
   if (world.random.percent(30)) return { kind: 'blocked-write', path, text, close: inUse }
   return { kind: 'close', slot: inUse[0] ?? ['device', 0] }
+}
+
+/**
+ * Whether a write could make nvme take a virtual function. QEMU's are offline until the physical one
+ * turns them on, which nothing here does; nvme then waits for seconds and lets go when it pleases.
+ */
+function wakesVirtual(world: World, path: string, text: string): boolean {
+  const virtual = world.functions().filter((address) => world.isVirtual(address))
+  const named = text.trim()
+  if (path.endsWith('/sriov_drivers_autoprobe')) return !/^[0x]?$/.test(named)
+  if (path.endsWith('/sriov_numvfs')) {
+    return world.value(path.split('/')[5] ?? '', 'sriov_drivers_autoprobe') === '1'
+  }
+  if (virtual.length === 0) return false
+  if (path.includes('/drivers/nvme/')) return true
+  if (path.endsWith('/driver_override')) return named === 'nvme'
+  if (!path.endsWith('/drivers_probe') || !virtual.includes(named)) return false
+  return world.value(named, 'driver_override') === '(null)'
 }
 
 /** Open devices that a write would wait for. */
@@ -123,12 +142,12 @@ function likelyAddress(world: World): string {
   return world.random.percent(80) ? (world.pick(endpoints) ?? GHOST) : anyAddress(world)
 }
 
-function writeOverride(world: World): Operation {
+function writeOverride(world: World): Operation | undefined {
   const text = world.pick(OVERRIDES) ?? ''
   return write(world, device(likelyAddress(world), 'driver_override'), text)
 }
 
-function bind(world: World, file: 'bind' | 'unbind'): Operation {
+function bind(world: World, file: 'bind' | 'unbind'): Operation | undefined {
   const address = likelyAddress(world)
   const own = file === 'unbind' ? world.driver(address) : world.value(address, 'driver_override')
   const likely = own !== undefined && world.universe.drivers.includes(own)
@@ -137,7 +156,7 @@ function bind(world: World, file: 'bind' | 'unbind'): Operation {
   return write(world, `${BUS}/drivers/${driver}/${file}`, oddly(world, address))
 }
 
-function probe(world: World): Operation {
+function probe(world: World): Operation | undefined {
   return write(world, `${BUS}/drivers_probe`, oddly(world, likelyAddress(world)))
 }
 
@@ -149,32 +168,36 @@ function oddly(world: World, address: string): string {
   )
 }
 
-function newId(world: World): Operation {
+function newId(world: World): Operation | undefined {
   const driver = world.pick(['vfio-pci', 'pci-stub', 'e1000e', 'nvme', 'nosuch'])
   const file = world.pick(['new_id', 'remove_id', 'remove_id'])
   return write(world, `${BUS}/drivers/${driver ?? ''}/${file ?? ''}`, world.pick(IDS) ?? '')
 }
 
-function fileOfBus(world: World, file: string, values: readonly string[]): Operation {
+function fileOfBus(world: World, file: string, values: readonly string[]): Operation | undefined {
   return write(world, `${BUS}/${file}`, world.pick(values) ?? '')
 }
 
-function ofPhysical(world: World, file: string, values: readonly string[]): Operation {
+function ofPhysical(world: World, file: string, values: readonly string[]): Operation | undefined {
   const physical = world.pick(Object.keys(world.universe.virtual))
+  const off = world.value(physical ?? '', 'sriov_drivers_autoprobe') === '0'
+  if (physical !== undefined && !off && world.random.percent(50)) {
+    return write(world, device(physical, 'sriov_drivers_autoprobe'), '0')
+  }
   const address = world.random.percent(92) ? (physical ?? GHOST) : anyAddress(world)
   return write(world, device(address, file), world.pick(values) ?? '')
 }
 
-function ofAny(world: World, file: string, values: readonly string[]): Operation {
+function ofAny(world: World, file: string, values: readonly string[]): Operation | undefined {
   return write(world, device(likelyAddress(world), file), world.pick(values) ?? '')
 }
 
-function remove(world: World): Operation {
+function remove(world: World): Operation | undefined {
   const address = world.pick(world.universe.removable) ?? GHOST
   return write(world, device(address, 'remove'), world.pick(['1', '1', '1', '0', 'x', '']) ?? '')
 }
 
-function rescan(world: World): Operation {
+function rescan(world: World): Operation | undefined {
   const text = world.pick(['1', '1', '1', '1', '0', 'x']) ?? '1'
   if (world.random.percent(70)) return write(world, `${BUS}/rescan`, text)
   return write(world, device(anyAddress(world), 'rescan'), text)

@@ -78,11 +78,14 @@ function towardsKernel(world: World, group: string): Operation | undefined {
   const member = world.pick(held)
   if (member !== undefined) return hand(world, member, null)
   const bare = world.pick(members.filter((one) => world.driver(one) === undefined))
-  return bare === undefined ? undefined : write(world, `${BUS}/drivers_probe`, bare)
+  // Most functions have no driver of their own: asking once in a while is enough.
+  return bare === undefined || world.random.percent(70)
+    ? undefined
+    : write(world, `${BUS}/drivers_probe`, bare)
 }
 
 /** The next of: set the override, unbind, probe. */
-function hand(world: World, address: string, driver: string | null): Operation {
+function hand(world: World, address: string, driver: string | null): Operation | undefined {
   const file = (name: string): string => `${BUS}/devices/${address}/${name}`
   const override = world.value(address, 'driver_override')
   if (override !== (driver ?? '(null)')) {

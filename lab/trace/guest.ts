@@ -11,41 +11,89 @@
 import { appendFileSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Kernel } from '../../src/kernel/kernel.ts'
 import { liveKernel } from '../../src/kernel/native/live-kernel.ts'
+import type { FunctionDescription } from '../../src/model/machine/description.ts'
 import { Random } from '../random.ts'
 import { nextOperation } from './generate.ts'
-import { LAB_FUNCTION, traceUniverse } from './machine.ts'
-import { changes } from './operation.ts'
+import { traceUniverse } from './machine.ts'
+import type { Operation } from './operation.ts'
 import { TraceSide } from './side.ts'
+import { readFunction, readTwin } from './twin.ts'
 import { World } from './world.ts'
 
 const CALM_MS = 150
 
-async function main(seed: number, steps: number, directory: string): Promise<void> {
-  const side = new TraceSide(liveKernel(), { ignored: new Set([LAB_FUNCTION]), calmMs: CALM_MS })
-  const state = await side.start()
-  const world = new World(traceUniverse, new Random(seed), side.performer, state)
-  const lines: string[] = [JSON.stringify({ start: changes(new Map(), state) })]
-  const answer = async (last: object): Promise<void> => {
-    lines.push(JSON.stringify(last))
-    await writeFile(join(directory, 'out'), `${lines.splice(0).join('\n')}\n`)
-    await readFile(join(directory, 'in'))
+/** Talks to the host in turns: says all that has come together, and waits until it may go on. */
+class Host {
+  readonly #directory: string
+  readonly #lines: string[] = []
+
+  constructor(directory: string) {
+    this.#directory = directory
   }
-  await readFile(join(directory, 'in'))
+
+  say(line: object): void {
+    this.#lines.push(JSON.stringify(line))
+  }
+
+  async go(): Promise<void> {
+    await readFile(join(this.#directory, 'in'))
+  }
+
+  async answer(last: object): Promise<void> {
+    this.say(last)
+    await writeFile(join(this.#directory, 'out'), `${this.#lines.splice(0).join('\n')}\n`)
+    await this.go()
+  }
+}
+
+/** Every newcomer is plugged in once, to see what it is like. */
+async function readNewcomers(
+  side: TraceSide,
+  host: Host,
+  kernel: Kernel,
+): Promise<readonly FunctionDescription[]> {
+  const described: FunctionDescription[] = []
+  for (const { name, address } of traceUniverse.newcomers) {
+    const outside = (operation: Operation): Promise<unknown> =>
+      side.step(operation, async () => {
+        await host.answer({ outside: operation })
+        return {}
+      })
+    await outside({ kind: 'plug', newcomer: name })
+    described.push(readFunction(kernel, address))
+    await outside({ kind: 'unplug', newcomer: name })
+  }
+  return described
+}
+
+async function main(seed: number, steps: number, directory: string): Promise<void> {
+  const kernel = liveKernel()
+  const host = new Host(directory)
+  const side = new TraceSide(kernel, { ignored: traceUniverse.ignored, calmMs: CALM_MS })
+  await host.go()
+  await side.start()
+  const newcomers = await readNewcomers(side, host, kernel)
+  const state = await side.start()
+  const machine = readTwin(kernel, 'trace')
+  const drivers = kernel.list('/sys/bus/pci/drivers')
+  host.say({ start: Object.fromEntries(state), machine, newcomers, drivers })
+  const world = new World(traceUniverse, new Random(seed), side.performer, state)
   for (let step = 1; step <= steps; step++) {
     const operation = nextOperation(world)
     // Kept in case the guest dies of this very step.
     appendFileSync(join(directory, 'steps'), `${JSON.stringify(operation)}\n`)
     const plugs = operation.kind === 'plug' || operation.kind === 'unplug'
     const outside = async (): Promise<object> => {
-      await answer({ outside: operation })
+      await host.answer({ outside: operation })
       return {}
     }
     const record = await side.step(operation, plugs ? outside : undefined)
     world.learn(operation, record.outcome, side.state)
-    lines.push(JSON.stringify(record))
+    host.say(record)
   }
-  await answer({ end: true })
+  await host.answer({ end: true })
 }
 
 const [seed = '1', steps = '100', directory = '/run/trace'] = process.argv.slice(2)

@@ -14,9 +14,6 @@ import type { Machine } from '../qemu.ts'
 import { bridge, endpoint, rootPort, slotOf, withoutAcs } from '../topology.ts'
 import type { Universe } from './world.ts'
 
-/** The lab's own way into the guest: not part of the traced machine. */
-export const LAB_FUNCTION = '0000:00:1e.0'
-
 const nic = endpoint('e1000e')
 const edu = endpoint('edu')
 
@@ -37,6 +34,8 @@ export const traceMachine: Machine = {
 }
 
 export const traceUniverse: Universe = {
+  // The lab's own way into the guest.
+  ignored: new Set(['0000:00:1e.0']),
   bridges: new Set([1, 2, 3, 4, 5].map((slot) => `0000:00:0${slot}.0`).concat('0000:02:00.0')),
   removable: [
     ...['0000:01:00.0', '0000:01:00.1', '0000:02:00.0', '0000:03:01.0', '0000:03:02.0'],

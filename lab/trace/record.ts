@@ -1,21 +1,28 @@
 /** Runs a trace in a guest: starts the program there, plugs devices when it asks, collects its lines. */
+import type {
+  FunctionDescription,
+  MachineDescription,
+} from '../../src/model/machine/description.ts'
 import type { Guest } from '../guest.ts'
 import type { Operation, StepRecord } from './operation.ts'
 import { traceUniverse } from './machine.ts'
 
+/** Everything about a trace that the model needs to do the same, and to be compared. */
 export type Trace = {
-  readonly kernel: string
   readonly seed: number
+  readonly machine: MachineDescription
+  /** In the order of the universe's newcomers. */
+  readonly newcomers: readonly FunctionDescription[]
+  /** Drivers of PCI functions that are loaded: the model must not have more. */
+  readonly drivers: readonly string[]
   /** What was seen before the first step. */
   readonly start: Readonly<Record<string, string>>
   readonly steps: readonly StepRecord[]
 }
 
-type Line =
-  | { readonly start: Readonly<Record<string, string>> }
-  | { readonly outside: Operation }
-  | { readonly end: true }
-  | StepRecord
+type First = Omit<Trace, 'seed' | 'steps'>
+
+type Line = First | { readonly outside: Operation } | { readonly end: true } | StepRecord
 
 const DIRECTORY = '/run/trace'
 /** A piece of a trace, up to the next step of the host. */
@@ -25,7 +32,7 @@ const PIECE_DEADLINE_MS = 30 * 60_000
 const prepareScript = `
 mkdir -p ${DIRECTORY}
 mkfifo ${DIRECTORY}/in ${DIRECTORY}/out
-modprobe -a e1000e nvme vfio-pci vfio_iommu_type1 pci-stub
+modprobe -a e1000e nvme ahci lpc_ich vfio-pci vfio_iommu_type1 pci-stub
 sleep 2
 `
 
@@ -35,13 +42,13 @@ export async function recordTrace(
   program: string,
   seed: number,
   stepCount: number,
-): Promise<Omit<Trace, 'kernel'>> {
+): Promise<Trace> {
   await guest.run({ run: prepareScript })
   const command = `node ${program} ${seed} ${stepCount} ${DIRECTORY}`
   // When it dies, whoever waits at a pipe is let go.
   const watched = `(${command}; cat ${DIRECTORY}/in & : >${DIRECTORY}/out)`
   await guest.run({ run: `${watched} </dev/null >${DIRECTORY}/log 2>&1 3<&- &` })
-  let start: Readonly<Record<string, string>> = {}
+  let first: First | undefined
   const steps: StepRecord[] = []
   for (;;) {
     const run = `echo >${DIRECTORY}/in; cat ${DIRECTORY}/out`
@@ -49,10 +56,10 @@ export async function recordTrace(
     for (const text of stdout.toString('utf8').trim().split('\n')) {
       if (text === '') throw new Error(`the guest's part ended:\n${await lastWords(guest)}`)
       const line = JSON.parse(text) as Line
-      if ('end' in line) return { seed, start, steps }
-      if ('start' in line) start = line.start
+      if ('end' in line && first !== undefined) return { seed, ...first, steps }
+      if ('start' in line) first = line
       else if ('outside' in line) await plug(guest, line.outside)
-      else steps.push(line)
+      else if ('step' in line) steps.push(line)
     }
   }
 }

@@ -34,6 +34,7 @@ export class TraceSide {
   async start(): Promise<VisibleState> {
     await this.#settle(true)
     this.#events.take()
+    this.#step = 0
     return this.state
   }
 

@@ -9,7 +9,8 @@ import { CONTAINER_REQUEST, GROUP_REQUEST } from '../../src/kernel/abi/vfio.ts'
 
 /** Things that never change while a machine runs. */
 export type Universe = {
-  /** Functions that may be unbound, overridden, reset: all but the lab's own. */
+  /** Functions that are left alone: the lab's own. */
+  readonly ignored: ReadonlySet<string>
   readonly bridges: ReadonlySet<string>
   /** What may be removed by software. */
   readonly removable: readonly string[]
@@ -70,10 +71,16 @@ export class World {
     return [...this.state.keys()].flatMap((name) => /^group (\d+) devices$/.exec(name)?.[1] ?? [])
   }
 
+  /** Whether a function is a virtual one. */
+  isVirtual(address: string): boolean {
+    return Object.values(this.universe.virtual).some((virtual) => virtual.includes(address))
+  }
+
   /** Members of a group that are not bridges: what a user can have. */
   endpoints(group: string): readonly string[] {
     const members = this.state.get(`group ${group} devices`)?.split(' ') ?? []
-    return members.filter((member) => member !== '' && !this.universe.bridges.has(member))
+    const { bridges, ignored } = this.universe
+    return members.filter((one) => one !== '' && !bridges.has(one) && !ignored.has(one))
   }
 
   slots(table: SlotName[0]): readonly SlotName[] {

@@ -1,6 +1,9 @@
-/** What every KernelView must do; each implementation's test runs this over the same small tree. */
+/**
+ * What every KernelView and every Kernel must do; each implementation's test runs this over the same
+ * small tree.
+ */
 import { describe, expect, it } from 'vitest'
-import { KernelError, type KernelView } from './kernel.ts'
+import { type Kernel, KernelError, type KernelView } from './kernel.ts'
 
 /**
  * The tree: /sys/a/file "text\n", /sys/a/bytes (00 ff 10 00 00), /sys/a/link -> ../b/target,
@@ -44,6 +47,72 @@ export function kernelConformance(name: string, make: () => KernelView): void {
       expect(failure(() => kernel.read('/sys/a'))).toEqual(['EISDIR', 'read', '/sys/a'])
     })
   })
+}
+
+const DEADLINE = 20_000
+
+/** The same tree; /sys/a/file can be written, its new content has the length of the old one. */
+export function kernelWritingConformance(name: string, make: () => Kernel): void {
+  const line = Uint8Array.from([0x54, 0x45, 0x58, 0x54, 0x0a])
+  describe(`${name} as a Kernel`, () => {
+    it('writes what a later read gives', async () => {
+      const kernel = make()
+      await kernel.write('/sys/a/file', line, DEADLINE)
+      expect(kernel.text('/sys/a/file')).toBe('TEXT\n')
+    })
+
+    it('rejects a write with the errno, the action and the path', async () => {
+      const kernel = make()
+      const write = (path: string): Promise<unknown[]> =>
+        rejection(kernel.write(path, line, DEADLINE))
+      expect(await write('/sys/a/nothing')).toEqual(['ENOENT', 'write', '/sys/a/nothing'])
+      expect(await write('/sys/b')).toEqual(['EISDIR', 'write', '/sys/b'])
+      expect(await write('/sys/a/file/x')).toEqual(['ENOTDIR', 'write', '/sys/a/file/x'])
+      expect(await write('/sys/b/../a/file')).toEqual(['EINVAL', 'write', '/sys/b/../a/file'])
+    })
+
+    it('rejects opening what is not there', async () => {
+      const opening = make().open('/dev/vfio/999')
+      expect(await rejection(opening)).toEqual(['ENOENT', 'open', '/dev/vfio/999'])
+    })
+
+    it('gives zeroed memory in whole pages', () => {
+      const memory = make().memory(5000)
+      expect(memory.bytes.length).toBe(8192)
+      expect(memory.address % 4096).toBe(0)
+      expect(memory.bytes.every((byte) => byte === 0)).toBe(true)
+      memory.bytes.fill(7)
+      memory.release()
+      memory.release()
+    })
+
+    it('counts events, and tells who waits when a counter is closed', async () => {
+      const counter = make().eventCounter()
+      expect(counter.take()).toBe(0)
+      const waiting = rejection(counter.ready())
+      counter.close()
+      counter.close()
+      expect(await waiting).toEqual(['EBADF', 'read', 'eventfd'])
+      expect(failure(() => counter.take())).toEqual(['EBADF', 'read', 'eventfd'])
+      expect(await rejection(counter.ready())).toEqual(['EBADF', 'read', 'eventfd'])
+    })
+
+    it('has no answer for a descriptor that nobody has', () => {
+      const handle = make().handle(999, 'none')
+      expect(failure(() => handle.ioctl(0x3b64, 0))).toEqual(['EBADF', 'ioctl', 'none'])
+      expect(failure(() => handle.read(0, 1))).toEqual(['EBADF', 'read', 'none'])
+    })
+  })
+}
+
+async function rejection(call: Promise<unknown>): Promise<unknown[]> {
+  try {
+    return ['answered', await call]
+  } catch (cause) {
+    return failure(() => {
+      throw cause
+    })
+  }
 }
 
 function failure(call: () => unknown): unknown[] {

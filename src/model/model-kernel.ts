@@ -6,25 +6,15 @@
  * the caller is told so, but the task stays: on Linux nobody can take such a write back either.
  */
 import { decodeUtf8, encodeUtf8 } from '../base/utf8.ts'
-import {
-  type EventCounter,
-  type Handle,
-  type Kernel,
-  type KernelAction,
-  KernelError,
-  type Memory,
-} from '../kernel/kernel.ts'
+import type { Kernel } from '../kernel/kernel.ts'
 import { Errno } from './errno.ts'
+import { callsInto, climbs, type Clock } from './kernel-calls.ts'
+import { processEventCounter } from './kernel-event-counter.ts'
+import { processHandle } from './kernel-handle.ts'
 import type { Model } from './model.ts'
-import type { Task } from './task.ts'
+import type { OpenFile } from './process.ts'
 import { ueventSource } from './uevent-source.ts'
 import type { UserProcess } from './user-process.ts'
-
-/** Time as the model needs it: the pure layers have no timers. */
-export interface Clock {
-  /** Calls back later. @returns a function that calls it off */
-  after(milliseconds: number, callback: () => void): () => void
-}
 
 export interface ModelKernelOptions {
   readonly clock: Clock
@@ -33,52 +23,69 @@ export interface ModelKernelOptions {
 }
 
 export interface ModelKernel extends Kernel {
+  /** Whose view this is. */
   readonly process: UserProcess
+  /** The same machine as another process sees it. */
+  as(process: UserProcess): ModelKernel
+  /**
+   * The process ends, however: the kernel closes all it had open. Resolves when that is done, which may
+   * take as long as somebody else holds what it needs.
+   */
+  kill(): Promise<void>
 }
 
 const DEFAULT_LIMIT = 1024 * 1024
 
 export function modelKernel(model: Model, { clock, process }: ModelKernelOptions): ModelKernel {
   const who = process ?? model.createProcess()
-  const { files, context } = model
-  const { scheduler } = context
-  /** What waits may go on now. */
-  const settled = <T>(action: KernelAction, path: string, body: () => T): T => {
-    scheduler.settle()
-    try {
-      return body()
-    } catch (cause) {
-      throw asKernelError(cause, action, path)
-    } finally {
-      scheduler.settle()
-    }
-  }
+  const { files, vfio, context } = model
+  const calls = callsInto(context.scheduler, clock)
   return {
     process: who,
     read: (path, limit = DEFAULT_LIMIT) =>
-      settled('read', path, () => {
+      calls.now('read', path, () => {
         const content = files.read(path, who)
-        return (typeof content === 'string' ? encodeUtf8(content) : content).slice(0, limit)
+        const bytes = typeof content === 'string' ? encodeUtf8(content) : content
+        return bytes.slice(0, limit)
       }),
     text: (path, limit = DEFAULT_LIMIT) =>
-      settled('read', path, () => {
+      calls.now('read', path, () => {
         const content = files.read(path, who)
-        return typeof content === 'string' ? content.slice(0, limit) : decodeUtf8(content.subarray(0, limit))
+        if (typeof content !== 'string') return decodeUtf8(content.subarray(0, limit))
+        return content.length <= limit ? content : decodeUtf8(encodeUtf8(content).slice(0, limit))
       }),
-    link: (path) => settled('link', path, () => files.link(path)),
-    list: (path) => settled('list', path, () => files.list(path)),
-    exists: (path) => files.exists(path),
-    write: (path, bytes, deadline) => {
-      throw new Error('not yet')
-    },
-    open: () => { throw new Error('not yet') },
-    handle: () => { throw new Error('not yet') },
-    memory: () => { throw new Error('not yet') },
-    eventCounter: () => { throw new Error('not yet') },
+    link: (path) => calls.now('link', path, () => files.link(path)),
+    list: (path) => calls.now('list', path, () => files.list(path)),
+    exists: (path) => !climbs(path) && calls.now('read', path, () => files.exists(path)),
+    // The caller may use its buffer again at once; the task looks at it whenever it runs.
+    write: (path, bytes, deadline) =>
+      calls.later('write', path, files.write(path, bytes.slice(), who), deadline),
+    open: (path) =>
+      settled(() =>
+        calls.now('open', path, () => {
+          const descriptor = who.install(openNode(model, path, who))
+          return processHandle(calls, who, descriptor, path)
+        }),
+      ),
+    handle: (descriptor, name) => processHandle(calls, who, descriptor, name),
+    memory: (length) => calls.now('memory', 'anonymous', () => who.memory.allocate(length)),
+    eventCounter: () => processEventCounter(calls, who),
     events: () => ueventSource(context.uevents),
+    as: (other) => modelKernel(model, { clock, process: other }),
+    kill: () => calls.later('open', who.name, who.exit(), null),
+  }
+
+  function openNode(of: Model, path: string, by: UserProcess): OpenFile {
+    if (vfio.node(path) !== undefined) return vfio.open(path, by)
+    // Everything else under /dev/vfio is gone or never was; other files have no device behind them.
+    const node = of.files.node(path)
+    throw new Errno(node.kind === 'directory' ? 'EISDIR' : 'ENXIO', path)
   }
 }
 
-function asKernelError(cause: unknown, action: KernelAction, path: string): unknown {
-  return cause instanceof Errno ? new KernelError(cause.code, action, path) : cause
+/** A promise of what a synchronous call gives or throws. */
+function settled<T>(body: () => T): Promise<T> {
+  return new Promise((resolve) => {
+    resolve(body())
+  })
 }

@@ -5,7 +5,13 @@ import { Uevents } from './driver-core/uevents.ts'
 import { ueventSource } from './uevent-source.ts'
 
 function deviceNamed(name: string): Device {
-  return new Device({ name, parent: null, bus: null, className: 'net', root: '/devices/virtual/net' })
+  return new Device({
+    name,
+    parent: null,
+    bus: null,
+    className: 'net',
+    root: '/devices/virtual/net',
+  })
 }
 
 describe('ueventSource()', () => {

@@ -12,7 +12,7 @@ import type { Task } from './task.ts'
 import { UserMemory } from './user-memory.ts'
 
 /** What root has. */
-export const ALL_CAPABILITIES: ReadonlySet<Capability> = new Set([
+const ALL_CAPABILITIES: ReadonlySet<Capability> = new Set([
   'CAP_SYS_ADMIN',
   'CAP_SYS_RAWIO',
   'CAP_IPC_LOCK',

@@ -1,10 +1,10 @@
 /**
  * A recorded machine as the model boots it: the twin of the facts in its file.
  *
- * A file of facts names the kernel that formed the groups, sometimes as a range ("5.16/5.17"); the rules of
- * the first are taken where the facts themselves tell no release.
+ * A file names the kernel that formed the groups in words: "6.6.8", "5.16/5.17", "lspci under 6.8-rc7; groups
+ * from 6.6.15 boot". It decides where the facts tell no release: at its start, else the last one named.
  */
-import { formatKernelVersion, parseKernelVersion } from '../base/kernel-version.ts'
+import { formatKernelVersion, type KernelVersion, parseKernelVersion } from '../base/kernel-version.ts'
 import { lspciHost } from '../lspci/lspci-host.ts'
 import type { MachineDescription } from '../model/machine/description.ts'
 import type { MachineFile } from './machine-file.ts'
@@ -13,7 +13,7 @@ import { twinOf } from './twin.ts'
 export function recordedMachine(file: MachineFile): MachineDescription {
   const host = lspciHost(file.snapshot, 'a machine file does not hold it')
   const { machine } = twinOf(host)
-  const version = parseKernelVersion(file.kernel)
+  const version = parseKernelVersion(file.kernel) ?? lastVersion(file.kernel)
   return {
     ...machine,
     name: file.name,
@@ -22,4 +22,9 @@ export function recordedMachine(file: MachineFile): MachineDescription {
       ? {}
       : { kernelRelease: formatKernelVersion(version) }),
   }
+}
+
+function lastVersion(text: string): KernelVersion | null {
+  const last = text.match(/\b\d+\.\d+/g)?.at(-1)
+  return last === undefined ? null : parseKernelVersion(last)
 }

@@ -11,6 +11,7 @@ import { applyChanges, type ChangedMachine } from '../model/machine/change/apply
 import type { Change } from '../model/machine/change/change.ts'
 import type { MachineDescription } from '../model/machine/description.ts'
 import { modelHost } from './model-host.ts'
+import { builtInMachine } from './open-host.ts'
 import { type Twin, twinOf } from './twin.ts'
 
 export type { Change } from '../model/machine/change/change.ts'
@@ -47,7 +48,9 @@ export async function whatIf(
 
 /** A built-in machine is known wholly; everything else has a twin. */
 async function machineOf(source: string, host: Host, kernel: KernelVersion | null): Promise<Twin> {
-  const builtIn = await builtInMachine(source)
+  const builtIn = source.startsWith('model:')
+    ? await builtInMachine(source.slice('model:'.length))
+    : null
   const twin = builtIn === null ? twinOf(host) : { machine: builtIn, assumed: [] }
   if (kernel === null) return twin
   return { ...twin, machine: { ...twin.machine, kernelRelease: formatKernelVersion(kernel) } }

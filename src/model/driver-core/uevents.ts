@@ -39,14 +39,17 @@ export class Uevents {
     device: Device,
     more: readonly (readonly [string, string])[] = [],
   ): void {
+    // Neither on a bus nor in a class: a host bridge (dev_uevent_filter, drivers/base/core.c).
+    if (device.bus === null && device.className === null) return
     this.sequence += 1
+    // A driver that has just left must not be loaded again for it (zap_modalias_env).
     const subsystem = device.bus?.name ?? device.className ?? ''
     const variables: (readonly [string, string])[] = [
       ['ACTION', action],
       ['DEVPATH', device.path],
       ['SUBSYSTEM', subsystem],
       ...more,
-      ...ueventFileVariables(device),
+      ...ueventFileVariables(device).filter(([key]) => action !== 'unbind' || key !== 'MODALIAS'),
       ['SEQNUM', String(this.sequence)],
     ]
     const event: Uevent = { action, devpath: device.path, variables }

@@ -13,6 +13,8 @@ export interface DriverServices {
   readonly dma: DmaApi
   /** What the machine's description says about the function at "0000:01:00.0", if anything. */
   describe(address: string): FunctionDescription | undefined
+  /** Slots belong to ACPI's hot plug. */
+  readonly firmwareHotPlug?: boolean
   /** pci_enable_sriov() and pci_disable_sriov(). @throws Errno */
   enableSriov(device: PciDevice, count: number): Task<void>
   disableSriov(device: PciDevice): Task<void>

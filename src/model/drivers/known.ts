@@ -11,6 +11,7 @@ import type { Driver } from '../driver-core/driver.ts'
 import { Errno } from '../errno.ts'
 import type { DriverDescription } from '../machine/description.ts'
 import type { PciDevice } from '../pci/pci-device.ts'
+import { enableDevice } from '../pci/power.ts'
 import type { Service } from './class-devices.ts'
 import { classId, deviceId, listedIds } from './device-ids.ts'
 import { DeviceNames } from './device-names.ts'
@@ -73,9 +74,7 @@ function ports(services: DriverServices): readonly PciDriverPlan[] {
       pages: 0,
       // Whether firmware leaves hot plug to the kernel (ACPI _OSC) only a description can tell.
       refuse: (device) =>
-        services.describe(device.name)?.driver === 'shpchp'
-          ? null
-          : new Errno('ENODEV', 'hot plug belongs to firmware'),
+        services.describe(device.name)?.driver === 'shpchp' ? null : refuseSlots(services, device),
     },
   ]
 }
@@ -85,6 +84,20 @@ function refusePort({ pcieType }: PciDevice): Errno | null {
   const { rootPort, upstreamPort, downstreamPort, eventCollector } = PCIE_TYPE
   const taken: readonly (number | null)[] = [rootPort, upstreamPort, downstreamPort, eventCollector]
   return taken.includes(pcieType) ? null : new Errno('ENODEV', 'not a PCI Express port')
+}
+
+const SHPC = 0x0c
+
+/**
+ * shpchp's probe() where ACPI's hot plug came first: registering the slot fails because its name is
+ * taken, and the bridge stays enabled.
+ */
+function refuseSlots({ firmwareHotPlug }: DriverServices, device: PciDevice): Errno {
+  if (firmwareHotPlug !== true || device.hardware.config.capability(SHPC) === 0) {
+    return new Errno('ENODEV', 'hot plug belongs to firmware')
+  }
+  enableDevice(device)
+  return new Errno('EBUSY', 'its slot is registered already')
 }
 
 /** Made when asked: the tables have a thousand ids. */
@@ -118,8 +131,8 @@ function modules(): readonly PciDriverPlan[] {
     screen('nouveau', 'nouveau', [classId(0x030000, 0xff0000, 0x10de)]),
     screen('bochs-drm', 'bochs', [deviceId(0x1234, 0x1111)]),
     { name: 'i801_smbus', module: 'i2c_i801', ids: listedIds('i801_smbus'), pages: 0 },
-    { name: 'lpc_ich', module: 'lpc_ich', ids: listedIds('lpc_ich'), pages: 0 },
-    { name: 'pci-stub', module: 'pci_stub', managesDma: true, ids: [], pages: 0 },
+    { name: 'lpc_ich', module: 'lpc_ich', ids: listedIds('lpc_ich'), pages: 0, enables: false },
+    { name: 'pci-stub', module: 'pci_stub', managesDma: true, ids: [], pages: 0, enables: false },
     {
       name: 'uio_pci_generic',
       module: 'uio_pci_generic',

@@ -24,6 +24,8 @@ export interface PciDriverPlan {
   readonly ids: readonly DeviceId[]
   /** driver_managed_dma; absent = false. */
   readonly managesDma?: boolean
+  /** False for drivers that never enable the function (pci_enable_device); absent = true. */
+  readonly enables?: boolean
   /**
    * Pages of DMA memory that probe maps; 0 = the driver does no DMA and leaves bus mastering alone.
    */
@@ -103,7 +105,7 @@ function* probe(
 ): Task<Bound> {
   const refusal = plan.refuse?.(device) ?? null
   if (refusal !== null) throw refusal
-  enableDevice(device)
+  if (plan.enables !== false) enableDevice(device)
   let memory: DriverMemory | null = null
   let wanted: readonly Service[] = []
   try {
@@ -138,7 +140,7 @@ function release(
   memory: DriverMemory | null,
 ): void {
   plan.stop?.(device)
-  disableDevice(device)
+  if (plan.enables !== false) disableDevice(device)
   if (memory !== null) dma.freeCoherent(device, memory)
 }
 

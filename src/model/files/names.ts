@@ -1,7 +1,7 @@
 /**
  * The machine's file of names: /usr/share/misc/pci.ids as a distribution would put it there, with the
- * names that the description brings and those of common classes (PCI Code and ID Assignment
- * Specification). The layout is described in src/pci/pci-ids.ts.
+ * names that the description brings and those of common classes and devices, as the PCI ID Repository
+ * (https://pci-ids.ucw.cz, 3-clause BSD licence) has them. The layout: src/pci/pci-ids.ts.
  */
 
 /** Base classes and sub-classes as pci.ids names them. */
@@ -56,9 +56,39 @@ const CLASSES: readonly (readonly [id: string, name: string])[] = [
   ['C ff', 'Unassigned class'],
 ]
 
+/** The kinds of devices that machines are built from (hardware/devices/); what pci.ids lacks is left out. */
+const DEVICES: readonly (readonly [id: string, name: string])[] = [
+  ['104c', 'Texas Instruments'],
+  ['104c:8232', 'XIO3130 PCI Express Switch (Upstream)'],
+  ['104c:8233', 'XIO3130 PCI Express Switch (Downstream)'],
+  ['10de', 'NVIDIA Corporation'],
+  ['10de:10f0', 'GP104 High Definition Audio Controller'],
+  ['10de:1b80', 'GP104 [GeForce GTX 1080]'],
+  ['1af4', 'Red Hat, Inc.'],
+  ['1af4:1041', 'Virtio 1.0 network device'],
+  ['1b36', 'Red Hat, Inc.'],
+  ['1b36:0001', 'QEMU PCI-PCI bridge'],
+  ['1b36:000c', 'QEMU PCIe Root port'],
+  ['1b36:000d', 'QEMU XHCI Host Controller'],
+  ['1b36:0010', 'QEMU NVM Express Controller'],
+  ['8086', 'Intel Corporation'],
+  ['8086:100e', '82540EM Gigabit Ethernet Controller'],
+  ['8086:10c9', '82576 Gigabit Network Connection'],
+  ['8086:10ca', '82576 Virtual Function'],
+  ['8086:10d3', '82574L Gigabit Network Connection'],
+  ['8086:1d20', 'C600/X79 series chipset High Definition Audio Controller'],
+  ['8086:2723', 'Wi-Fi 6 AX200'],
+  ['8086:2918', '82801IB (ICH9) LPC Interface Controller'],
+  ['8086:2922', '82801IR/IO/IH (ICH9R/DO/DH) 6 port SATA Controller [AHCI mode]'],
+  ['8086:2930', '82801I (ICH9 Family) SMBus Controller'],
+  ['8086:293e', '82801I (ICH9 Family) HD Audio Controller'],
+  ['8086:29c0', '82G33/G31/P35/P31 Express DRAM Controller'],
+  ['8086:5917', 'UHD Graphics 620'],
+]
+
 /** @param names "8086", "8086:10d3", "C 02", "C 0200" and what each is called */
 export function pciIds(names: Readonly<Record<string, string>>): string {
-  const all = new Map([...CLASSES, ...Object.entries(names)])
+  const all = new Map([...CLASSES, ...DEVICES, ...Object.entries(names)])
   const headings = new Map<string, string[]>()
   const below = (key: string): string[] => {
     const found = headings.get(key) ?? []

@@ -133,14 +133,6 @@ export function sriov({ total, offset, stride, vfDevice, bars }: SriovOptions): 
   })
 }
 
-/** @param serial 16 hexadecimal digits */
-export function serialNumber(serial: string): Capability {
-  return extended(0x03, 1, 12, (view) => {
-    view.setUint32(4, parseInt(serial.slice(8), 16), true)
-    view.setUint32(8, parseInt(serial.slice(0, 8), 16), true)
-  })
-}
-
 /** The read-only low bits of a base address register. */
 export function barFlags(bar: Bar): number {
   if (bar.kind === 'io') return 1

@@ -1,122 +1,13 @@
 import { describe, expect, it } from 'vitest'
 import { PCIE_TYPE } from '../../pci/config-facts.ts'
-import { physicalMemory } from '../memory/physical-memory.ts'
 import { BareFunction } from './bare-function.case.ts'
-import {
-  acs,
-  type Capability,
-  msi,
-  msix,
-  pciExpress,
-  powerManagement,
-  sriov,
-} from './capabilities.ts'
+import { msi, msix, pciExpress, powerManagement, sriov } from './capabilities.ts'
 import { buildConfig } from './config-build.ts'
 import { configSpace, virtualFunctionConfig } from './config-space.ts'
-import { Fabric } from './fabric.ts'
+import { bridge, DATA, endpoint, Machine } from './fabric-machine.case.ts'
 import type { Bar } from './function.ts'
-import type { Delivery } from './port.ts'
-import { type HardwareBus, Slots } from './slots.ts'
-import type { FaultRecord, Interrupt, TranslationHardware } from './translation.ts'
 
-const BAR: Bar = { index: 0, size: 0x1000, kind: 'mem32', prefetchable: false }
-const BUS_MASTER_AND_MEMORY = 0x6
 const VIRTUAL_BAR: Bar = { index: 0, size: 0x1000, kind: 'mem64', prefetchable: true }
-
-function endpoint(
-  options: {
-    type?: number | null
-    multifunction?: boolean
-    more?: readonly Capability[]
-    extended?: readonly Capability[]
-  } = {},
-): BareFunction {
-  const type = options.type === undefined ? PCIE_TYPE.endpoint : options.type
-  const own = type === null ? [] : [pciExpress({ type, flr: true })]
-  const bytes = buildConfig({
-    vendor: 0x1234,
-    device: 0x11e8,
-    classCode: 0x00ff00,
-    bars: [BAR],
-    multifunction: options.multifunction ?? false,
-    capabilities: [...own, ...(options.more ?? [])],
-    extended: options.extended ?? [],
-  })
-  return new BareFunction(configSpace(bytes, [BAR]), [BAR])
-}
-
-/** @param type null = a conventional bridge */
-function bridge(
-  type: number | null,
-  options: { secondary: number; window?: [number, number]; acs?: number; multifunction?: boolean },
-): BareFunction {
-  const bytes = buildConfig({
-    vendor: 0x1b36,
-    device: 0x000c,
-    classCode: 0x060400,
-    headerType: 1,
-    multifunction: options.multifunction ?? false,
-    buses: { primary: 0, secondary: options.secondary, subordinate: options.secondary },
-    capabilities: type === null ? [] : [pciExpress({ type })],
-    extended: options.acs === undefined ? [] : [acs(0x5f)],
-  })
-  const config = configSpace(bytes, [])
-  config.write(0x04, 2, BUS_MASTER_AND_MEMORY)
-  const [first, last] = options.window ?? [0xf000, 0xf0f0]
-  config.write(0x20, 2, first)
-  config.write(0x22, 2, last)
-  if (options.acs !== undefined) config.write(0x106, 2, options.acs)
-  return new BareFunction(config)
-}
-
-class Machine {
-  readonly slots = new Slots()
-  readonly memory = physicalMemory(16 * 2 ** 20)
-  readonly root: HardwareBus = this.slots.addRoot('0000:00')
-  readonly iommu = new FakeIommu()
-  readonly deliveries: Delivery[] = []
-  readonly pins: boolean[] = []
-  readonly fabric: Fabric
-  translated = true
-
-  constructor() {
-    this.fabric = new Fabric(this.slots, this.memory, () => (this.translated ? this.iommu : null))
-    this.fabric.onInterrupt((delivery) => this.deliveries.push(delivery))
-    this.fabric.onPin((_fn, level) => this.pins.push(level))
-  }
-
-  /** Plugs the function and programs it as a driver would. */
-  plug(fn: BareFunction, bus: HardwareBus, devfn: number, address = 0): BareFunction {
-    this.slots.plug(fn, bus, devfn)
-    if (fn.bars.length > 0) {
-      fn.config.write(0x10, 4, address)
-      fn.config.write(0x04, 2, BUS_MASTER_AND_MEMORY)
-    }
-    return fn
-  }
-}
-
-/** Page n of a requester is page n + 0x100 of memory; odd pages are blocked. */
-class FakeIommu implements TranslationHardware {
-  readonly requesters: number[] = []
-  readonly faults: readonly FaultRecord[] = []
-
-  translate(requester: number, page: number): number {
-    this.requesters.push(requester)
-    return page % 2 === 1 ? -1 : page + 0x100
-  }
-
-  interrupt(requester: number, _address: number, data: number): Interrupt | null {
-    this.requesters.push(requester)
-    return data === 0x99 ? null : { vector: data, destination: 0 }
-  }
-
-  clearFaults(): void {
-    // It records none.
-  }
-}
-
-const DATA = Uint8Array.of(1, 2, 3, 4)
 
 describe('DMA', () => {
   it('needs the bus master bit and full power', () => {
@@ -130,7 +21,7 @@ describe('DMA', () => {
     fn.config.write(0x04, 2, 0x2)
     expect(fn.port?.write(2, 0, DATA)).toBe(false)
     expect(fn.port?.read(2, 0, 4)).toBeNull()
-    fn.config.write(0x04, 2, BUS_MASTER_AND_MEMORY)
+    fn.config.write(0x04, 2, 0x6)
     const power = fn.config.capability(1)
     fn.config.write(power + 4, 2, 3)
     expect(fn.port?.write(2, 0, DATA)).toBe(false)
@@ -203,6 +94,15 @@ describe('requester ids', () => {
     expect(machine.iommu.requesters).toEqual([0x0200, 0x0200, 0x00f0])
   })
 
+  it('of a bridge that hides that it is PCI Express are those of such a bridge', () => {
+    const machine = new Machine()
+    const port = machine.plug(bridge(PCIE_TYPE.rootPort, { secondary: 1 }), machine.root, 8)
+    const hidden = machine.plug(bridge(null, { secondary: 2 }), machine.slots.below(port), 0)
+    const fn = machine.plug(endpoint({ type: null }), machine.slots.below(hidden), 8)
+    fn.port?.read(2, 0, 4)
+    expect(machine.iommu.requesters).toEqual([0x0200])
+  })
+
   it('of a hosted domain are those of its host', () => {
     const machine = new Machine()
     const host = machine.plug(endpoint(), machine.root, 0x70)
@@ -247,94 +147,13 @@ describe('virtual functions', () => {
     pf.config.write(0x48, 2, 0x8000)
     expect(pf.virtual[0]?.port).toBeNull()
     expect(pf.virtual[1]?.port).toBeNull()
-  })
-})
-
-/** A switch with two endpoints, or conventional PCI, below a root port. */
-function peers(
-  top: number,
-  downstream: { acs?: number } | null,
-): { machine: Machine; a: BareFunction; b: BareFunction } {
-  const machine = new Machine()
-  const port = machine.plug(
-    bridge(PCIE_TYPE.rootPort, { secondary: 1, acs: 0x1d }),
-    machine.root,
-    8,
-  )
-  const upstream = machine.plug(bridge(top, { secondary: 2 }), machine.slots.below(port), 0)
-  const inner = machine.slots.below(upstream)
-  const place = (n: number): HardwareBus => {
-    if (downstream === null) return inner
-    const first = 0xf000 + 0x10 * n
-    const own = bridge(PCIE_TYPE.downstreamPort, {
-      secondary: 3 + n,
-      window: [first, first],
-      ...downstream,
-    })
-    machine.plug(own, inner, 8 * n)
-    return machine.slots.below(own)
-  }
-  const type = downstream === null ? null : PCIE_TYPE.endpoint
-  const a = machine.plug(endpoint({ type }), place(0), 0, 0xf0000000)
-  const b = machine.plug(endpoint({ type }), place(1), 8, 0xf0100000)
-  return { machine, a, b }
-}
-
-/** Writes to the peer's register. @returns whether it got there without the IOMMU */
-function reached(a: BareFunction, b: BareFunction, machine: Machine): boolean {
-  a.port?.write(0xf0100, 0x20, DATA)
-  expect(machine.iommu.requesters).toHaveLength(b.written.size === 0 ? 1 : 0)
-  return b.written.get('0:32') === 0x04030201
-}
-
-describe('peer-to-peer', () => {
-  it('goes straight through a switch whose ports do not redirect', () => {
-    const { machine, a, b } = peers(PCIE_TYPE.upstreamPort, {})
-    expect(reached(a, b, machine)).toBe(true)
-    b.written.set('0:36', 0x08070605)
-    expect(a.port?.read(0xf0100, 36, 4)).toEqual(Uint8Array.of(5, 6, 7, 8))
-  })
-
-  it('is sent up by P2P Request Redirect, and only by it', () => {
-    const on = peers(PCIE_TYPE.upstreamPort, { acs: 0x1d })
-    expect(reached(on.a, on.b, on.machine)).toBe(false)
-    const off = peers(PCIE_TYPE.upstreamPort, { acs: 0x19 })
-    expect(reached(off.a, off.b, off.machine)).toBe(true)
-  })
-
-  it('turns back at a port above that does not forward upstream', () => {
-    const { machine, a, b } = peers(PCIE_TYPE.upstreamPort, { acs: 0x1d })
-    const root = machine.root.functions.get(8)
-    root?.config.write(0x106, 2, 0x0d)
-    expect(reached(a, b, machine)).toBe(true)
-  })
-
-  it('cannot be kept apart on conventional PCI', () => {
-    const { machine, a, b } = peers(PCIE_TYPE.pcieToPciBridge, null)
-    expect(reached(a, b, machine)).toBe(true)
-  })
-
-  it('does not reach a peer that does not decode memory or has no window', () => {
-    const closed = peers(PCIE_TYPE.upstreamPort, {})
-    closed.b.config.write(0x04, 2, 0x4)
-    expect(reached(closed.a, closed.b, closed.machine)).toBe(false)
-    const windowless = peers(PCIE_TYPE.upstreamPort, {})
-    const { machine } = windowless
-    const bus = machine.slots.place(windowless.b)?.bus
-    bus?.bridge?.config.write(0x20, 4, 0)
-    expect(reached(windowless.a, windowless.b, machine)).toBe(false)
-  })
-
-  it.each([
-    ['functions of one slot', {}, 1, true],
-    ['slots of the root complex', {}, 8, false],
-    ['integrated endpoints', { type: PCIE_TYPE.integratedEndpoint }, 1, false],
-    ['functions with ACS but without redirect', { extended: [acs(0x01)] }, 1, false],
-  ] as const)('between %s: straight %o', (_name, options, distance, straight) => {
-    const machine = new Machine()
-    const a = machine.plug(endpoint(options), machine.root, 8, 0xf0000000)
-    const b = machine.plug(endpoint(options), machine.root, 8 + distance, 0xf0100000)
-    expect(reached(a, b, machine)).toBe(straight)
+    pf.config.write(0x110, 2, 1)
+    pf.config.write(0x108, 2, 0x9)
+    expect(pf.virtual[0]?.port).not.toBeNull()
+    machine.slots.unplug(pf)
+    pf.config.reset()
+    expect(pf.virtual).toHaveLength(2)
+    expect(pf.virtual[0]?.port).toBeNull()
   })
 })
 
@@ -396,7 +215,9 @@ describe('messages', () => {
     const fn = machine.plug(endpoint(), machine.root, 8)
     expect(fn.port?.write(0xfee00, 0, Uint8Array.of(0x31, 0, 0, 0))).toBe(true)
     expect(fn.port?.write(0xfee00, 0, Uint8Array.of(0x99, 0, 0, 0))).toBe(false)
+    const translated = machine.iommu.requesters.length
     expect(fn.port?.read(0xfee00, 0, 4)).toBeNull()
+    expect(machine.iommu.requesters).toHaveLength(translated)
     machine.translated = false
     machine.fabric.rewired()
     expect(fn.port?.write(0xfee02, 0, Uint8Array.of(0x99, 0, 0, 0))).toBe(true)

@@ -27,6 +27,11 @@ export interface TranslationHardware {
    * @returns the interrupt delivered, or null when it was blocked and a fault recorded
    */
   interrupt(requester: number, address: number, data: number): Interrupt | null
+  /**
+   * Whether the requester is cut off after an error (POWER's EEH): its registers then read all ones.
+   * Absent = this hardware never does that.
+   */
+  isFrozen?(requester: number): boolean
   /** Recorded faults, oldest first; the hardware keeps only so many until they are cleared. */
   readonly faults: readonly FaultRecord[]
   clearFaults(): void

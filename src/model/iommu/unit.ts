@@ -2,7 +2,6 @@
  * What an IOMMU driver offers to the IOMMU core (struct iommu_ops), one object per hardware unit. The
  * drivers are in vtd/, amd/, power/ and gart/; hardware/translation.ts is the other side of each.
  */
-import type { KernelContext } from '../context.ts'
 import type { InterruptMessage } from '../hardware/interrupt-message.ts'
 import type { Interrupt, TranslationHardware } from '../hardware/translation.ts'
 import type { PciDevice } from '../pci/pci-device.ts'
@@ -70,6 +69,3 @@ export interface IommuUnit {
   /** The device goes away: its entries are cleared. */
   release(device: PciDevice): void
 }
-
-/** Makes the units a machine describes. */
-export type UnitFactory = (context: KernelContext) => readonly IommuUnit[]

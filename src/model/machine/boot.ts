@@ -38,16 +38,17 @@ export function* boot(parts: KernelParts): Task<void> {
 }
 
 function drivers(parts: KernelParts): readonly Driver[] {
-  const { context, machine, pci, dma, descriptions, vfio } = parts
+  const { context, machine, pci, dma, descriptions, vfio, fabric } = parts
   const services = {
     context,
     bus: pci.bus,
     dma,
     describe: (address: string) => descriptions.get(address),
+    firmwareHotPlug: machine.firmwareHotPlug ?? false,
     enableSriov: (device: PciDevice, count: number) => enableSriov(pci, device, count),
     disableSriov: (device: PciDevice) => disableSriov(pci, device),
   }
-  return [...knownDrivers(services, machine.drivers), vfioPciDriver(context, vfio)].filter((d) => d !== null)
+  return [...knownDrivers(services, machine.drivers), vfioPciDriver(context, vfio, fabric)]
 }
 
 interface Chosen {

@@ -66,7 +66,10 @@ describe('buildMachine()', () => {
         device('root-port', {
           below: [
             device('upstream-port', {
-              below: [device('downstream-port', { below: [device('nic')] }), device('downstream-port')],
+              below: [
+                device('downstream-port', { below: [device('nic')] }),
+                device('downstream-port'),
+              ],
             }),
           ],
         }),

@@ -186,7 +186,11 @@ function templateOf(fn: FunctionForm, multifunction: boolean, at: string): Devic
     ...(numaNode === null ? {} : { numaNode }),
     ...(virtualFunctions.length === 0
       ? {}
-      : { virtualFunctions: virtualFunctions.map((own) => (own === undefined ? {} : { driver: own })) }),
+      : {
+          virtualFunctions: virtualFunctions.map((own) =>
+            own === undefined ? {} : { driver: own },
+          ),
+        }),
   }
 }
 

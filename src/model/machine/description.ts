@@ -15,6 +15,8 @@ export interface MachineDescription {
   readonly acpiTables: readonly string[]
   readonly memoryBytes: number
   readonly iommu: IommuDescription | null
+  /** Hot plug is the firmware's (ACPI, acpiphp), as on QEMU's machines; absent: the kernel's (pciehp). */
+  readonly firmwareHotPlug?: boolean
   /** Every function present at boot, bridges before what is below them. No virtual functions. */
   readonly functions: readonly FunctionDescription[]
   /** Root buses whose DMA a function issues (Intel VMD): { bus: "10000:e0", host: "0000:00:0e.0" }. */

@@ -59,6 +59,7 @@ export function kernelParts(machine: MachineDescription): KernelParts {
     requestsAcs: machine.iommu?.kind === 'intel' || machine.iommu?.kind === 'amd',
     resetMethods: (address) => descriptions.get(address)?.resetMethods,
     numaNode: (address) => descriptions.get(address)?.numaNode,
+    firmwareHotPlug: machine.firmwareHotPlug ?? false,
   })
   const fabric = new Fabric(slots, context.memory, translation(pci, iommu))
   const dma = new DmaApi(context, iommu)

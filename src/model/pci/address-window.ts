@@ -12,8 +12,8 @@ export class AddressWindow {
   readonly end: number
   /** Sorted, not overlapping. */
   readonly #taken: Interval[] = []
-  /** No gap holds so many bytes: not to be looked for again until something is given back. */
-  #tooMuch = Infinity
+  /** What no gap held: such and larger is not looked for again until something is given back. */
+  #refused = { size: Infinity, alignment: Infinity }
 
   constructor(start: number, end: number) {
     this.start = start
@@ -30,7 +30,7 @@ export class AddressWindow {
       this.#taken.push({ start: behind, end: behind + size })
       return behind
     }
-    if (size >= this.#tooMuch) return null
+    if (size >= this.#refused.size && alignment >= this.#refused.alignment) return null
     let from = this.start
     for (const [n, { start, end }] of this.#taken.entries()) {
       const at = alignUp(from, alignment)
@@ -40,9 +40,12 @@ export class AddressWindow {
       }
       from = end
     }
-    // Coarser alignment than size could fail where another request of the size would not.
-    if (alignment <= size) this.#tooMuch = size
+    this.#refused = { size, alignment }
     return null
+  }
+
+  reaches(address: number): boolean {
+    return address >= this.start && address < this.end
   }
 
   /** Takes these addresses. @returns false when they are outside the window or not free */
@@ -63,7 +66,7 @@ export class AddressWindow {
     const n = this.#position(start)
     if (this.#taken[n]?.start !== start) return
     this.#taken.splice(n, 1)
-    this.#tooMuch = Infinity
+    this.#refused = { size: Infinity, alignment: Infinity }
   }
 
   /** How many intervals begin below the address. */

@@ -26,8 +26,14 @@ export function* hotPlugged(state: PciState, bus: PciBus, slot: number): Task<vo
       if (!before.has(device) && isBridge(device)) yield* addHotBridge(state, device)
     }
     state.addressSpace.assign(bus)
+    if (state.options.firmwareHotPlug === true) assumePowered(bus)
     yield* addDevices(state, bus)
   })
+}
+
+/** acpiphp's enable_slot(): what firmware announces has power. */
+function assumePowered(bus: PciBus): void {
+  for (const device of bus.devices) if (!device.added) device.powerState = 'D0'
 }
 
 function isBridge({ headerType }: PciDevice): boolean {

@@ -37,7 +37,7 @@ function matchesId(id: DeviceId, device: Identity): boolean {
  * pci_match_device() without driver_override, which the driver core sees to: dynamic ids, then the
  * driver's own, except those that only an override selects.
  */
-export function matchesIds(driver: Driver, device: Identity): boolean {
+function matchesIds(driver: Driver, device: Identity): boolean {
   return (
     driver.dynamicIds.some((id) => matchesId(id, device)) ||
     driver.ids.some((id) => !id.overrideOnly && matchesId(id, device))

@@ -27,6 +27,8 @@ export interface PciOptions {
   /** Reset methods of a function where known from a real host; absent = from the registers. */
   readonly resetMethods?: (address: string) => readonly string[] | undefined
   readonly numaNode?: (address: string) => number | undefined
+  /** Slots belong to acpiphp, not to the drivers of ports. */
+  readonly firmwareHotPlug?: boolean
 }
 
 export interface PciState {

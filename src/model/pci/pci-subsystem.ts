@@ -151,7 +151,7 @@ export class PciSubsystem implements PciState {
 
 /**
  * local_pci_probe() and pci_device_remove(): a bound function is awake unless its driver lets it sleep
- * (it then drops the reference taken here), and nobody knows the power state after its driver left.
+ * (it then drops the reference taken here).
  */
 function trackDriver(event: BusEvent, device: Device): void {
   if (!(device instanceof PciDevice)) return
@@ -159,5 +159,4 @@ function trackDriver(event: BusEvent, device: Device): void {
   if (event === 'unbound-driver' || event === 'driver-not-bound') {
     suspendIfIdle(device.power)
   }
-  if (event === 'unbound-driver' && device.powerState === 'D0') device.powerState = 'unknown'
 }

@@ -39,7 +39,7 @@ function* remove(state: PciState, device: PciDevice): Task<void> {
   device.destroyed = true
   yield* removeDevice(state.context, device)
   device.pciBus.remove(device)
-  if (!device.isVirtual) state.byHardware.delete(device.hardware)
+  state.byHardware.delete(device.hardware)
   state.addressSpace.release(device)
   disableRuntimePower(device.power)
 }

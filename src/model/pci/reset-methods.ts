@@ -38,7 +38,7 @@ export function supportsReset(state: PciState, device: PciDevice, method: ResetM
     case 'pm':
       return hasPowerReset(device)
     case 'bus':
-      return slotResets(device) || busResets(device)
+      return slotResets(state, device) || busResets(device)
   }
 }
 
@@ -67,7 +67,9 @@ function hasPowerReset(device: PciDevice): boolean {
 }
 
 /** pci_dev_reset_slot_function(): a hot-plug slot that holds nothing but this function. */
-function slotResets(device: PciDevice): boolean {
+function slotResets({ options }: PciState, device: PciDevice): boolean {
+  // acpiphp's slots know no reset.
+  if (options.firmwareHotPlug === true) return false
   const port = device.pciBus.bridge
   if (device.multifunction || device.subordinate !== null || port === null) return false
   // The slot exists once the port's driver has found it.

@@ -11,6 +11,7 @@ import type { Bar } from '../hardware/function.ts'
 import type { KernelContext } from '../context.ts'
 import { AddressWindow, alignUp } from './address-window.ts'
 import {
+  type BridgeWindow,
   barOffset,
   readAddress,
   readMemoryWindow,
@@ -34,12 +35,19 @@ const VF_BARS = 0x24
 
 /** The windows through which a bus is reached. */
 interface Windows {
-  memory: AddressWindow | null
-  prefetch: AddressWindow | null
+  readonly memory: AddressWindow
+  readonly prefetch: AddressWindow
+}
+
+/** Addresses of one BAR or bridge window. */
+interface Taken {
+  readonly window: AddressWindow
+  readonly start: number
 }
 
 /** One BAR, or the window of a bridge, that wants addresses. */
 interface Request {
+  readonly device: PciDevice
   readonly size: number
   readonly alignment: number
   readonly prefetch: boolean
@@ -47,11 +55,11 @@ interface Request {
 }
 
 export class AddressSpace {
-  readonly #host: { memory: AddressWindow; prefetch: AddressWindow }
+  readonly #host: Windows
   readonly #io = new AddressWindow(IO.start, IO.end)
   readonly #windows = new Map<PciBus, Windows>()
-  /** Functions whose BARs have been dealt with. */
-  readonly #known = new Set<PciDevice>()
+  /** What functions have taken; those that are not in it have not been looked at. */
+  readonly #taken = new Map<PciDevice, Taken[]>()
 
   constructor(context: KernelContext) {
     const top = Math.max(
@@ -71,19 +79,10 @@ export class AddressSpace {
     this.#assignBelow(bus)
   }
 
-  /** The function is gone: its addresses are free. */
+  /** The function is gone: its addresses are free. It need not answer any more. */
   release(device: PciDevice): void {
-    if (!this.#known.delete(device)) return
-    const { config } = device.hardware
-    const windows = this.#windowsOf(device.pciBus)
-    for (const { bar, offset } of addressRegisters(device)) {
-      const address = readAddress(config, offset, bar)
-      if (bar.kind === 'io') this.#io.release(address)
-      else (wantsPrefetch(bar) ? windows.prefetch : windows.memory)?.release(address)
-    }
-    if (device.headerType !== 1) return
-    windows.memory?.release(readMemoryWindow(config)?.start ?? 0)
-    windows.prefetch?.release(readPrefetchWindow(config)?.start ?? 0)
+    for (const { window, start } of this.#taken.get(device) ?? []) window.release(start)
+    this.#taken.delete(device)
   }
 
   /** The bus is gone. */
@@ -95,45 +94,54 @@ export class AddressSpace {
   #claimBelow(bus: PciBus): void {
     const windows = this.#windowsOf(bus)
     for (const device of bus.devices) {
-      if (this.#known.has(device)) continue
+      if (this.#taken.has(device)) continue
+      const { config } = device.hardware
       for (const { bar, offset, count } of addressRegisters(device)) {
-        const address = readAddress(device.hardware.config, offset, bar)
-        if (address === 0) continue
-        if (bar.kind === 'io') this.#io.claim(address, bar.size)
-        else this.#pick(windows, address)?.claim(address, bar.size * count)
+        const start = readAddress(config, offset, bar)
+        const window = bar.kind === 'io' ? this.#io : pick(windows, start)
+        if (start === 0 || !window.reaches(start)) continue
+        if (window.claim(start, bar.size * count)) this.#note(device, window, start)
+        // Somebody else has got the address since.
+        else writeAddress(config, offset, bar, 0)
       }
       if (device.headerType === 1) this.#claimWindows(device, windows)
     }
     for (const child of bus.children) this.#claimBelow(child)
   }
 
-  #claimWindows({ hardware: { config } }: PciDevice, windows: Windows): void {
-    for (const window of [readMemoryWindow(config), readPrefetchWindow(config)]) {
-      if (window === null) continue
-      this.#pick(windows, window.start)?.claim(window.start, window.end - window.start)
+  #claimWindows(bridge: PciDevice, windows: Windows): void {
+    const { config } = bridge.hardware
+    for (const own of [readMemoryWindow(config), readPrefetchWindow(config)]) {
+      if (own === null) continue
+      const window = pick(windows, own.start)
+      if (window.claim(own.start, own.end - own.start)) this.#note(bridge, window, own.start)
     }
   }
 
-  #pick({ memory, prefetch }: Windows, address: number): AddressWindow | null {
-    if (prefetch !== null && address >= prefetch.start && address < prefetch.end) return prefetch
-    return memory
+  #note(device: PciDevice, window: AddressWindow, start: number): void {
+    const taken = this.#taken.get(device)
+    if (taken === undefined) this.#taken.set(device, [{ window, start }])
+    else taken.push({ window, start })
   }
 
   #assignBelow(bus: PciBus): void {
     const windows = this.#windowsOf(bus)
     const requests: Request[] = []
     for (const device of bus.devices) {
-      if (!this.#known.has(device)) requests.push(...this.#requestsOf(device))
-      this.#known.add(device)
+      requests.push(...this.#requestsOf(device))
       if (device.subordinate !== null) requests.push(...this.#windowRequests(device))
     }
     // Large ones first: then alignment wastes nothing.
     requests.sort((a, b) => b.alignment - a.alignment)
-    for (const { size, alignment, prefetch, assign } of requests) {
-      const first = prefetch ? windows.prefetch : windows.memory
-      const second = prefetch ? windows.memory : null
-      const address = first?.allocate(size, alignment) ?? second?.allocate(size, alignment)
-      if (address !== undefined && address !== null) assign(address)
+    for (const { device, size, alignment, prefetch, assign } of requests) {
+      const choice = prefetch ? [windows.prefetch, windows.memory] : [windows.memory]
+      for (const window of choice) {
+        const address = window.allocate(size, alignment)
+        if (address === null) continue
+        this.#note(device, window, address)
+        assign(address)
+        break
+      }
     }
     for (const child of bus.children) this.#assignBelow(child)
   }
@@ -146,11 +154,14 @@ export class AddressSpace {
       const assign = (address: number): void => writeAddress(config, offset, bar, address)
       if (bar.kind === 'io') {
         const address = this.#io.allocate(bar.size, Math.max(bar.size, 4))
-        if (address !== null) assign(address)
+        if (address === null) continue
+        this.#note(device, this.#io, address)
+        assign(address)
         continue
       }
       const size = bar.size * count
-      requests.push({ size, alignment: bar.size, prefetch: wantsPrefetch(bar), assign })
+      const prefetch = wantsPrefetch(bar)
+      requests.push({ device, size, alignment: bar.size, prefetch, assign })
     }
     return requests
   }
@@ -167,7 +178,7 @@ export class AddressSpace {
         write(address, size)
         this.#windows.delete(bus)
       }
-      if (size > 0) requests.push({ size, alignment: MEGABYTE, prefetch, assign })
+      if (size > 0) requests.push({ device: bridge, size, alignment: MEGABYTE, prefetch, assign })
     }
     if (readMemoryWindow(config) === null) {
       want(false, (start, size) => writeMemoryWindow(config, { start, end: start + size }))
@@ -207,15 +218,23 @@ export class AddressSpace {
 
   #readWindows(bus: PciBus): Windows {
     // Virtual functions beyond their physical function's bus have its addresses.
-    if (bus.bridge === null) return { memory: null, prefetch: null }
+    if (bus.bridge === null) return { memory: CLOSED, prefetch: CLOSED }
     const { config } = bus.bridge.hardware
-    const memory = readMemoryWindow(config)
-    const prefetch = readPrefetchWindow(config)
     return {
-      memory: memory === null ? null : new AddressWindow(memory.start, memory.end),
-      prefetch: prefetch === null ? null : new AddressWindow(prefetch.start, prefetch.end),
+      memory: addressWindow(readMemoryWindow(config)),
+      prefetch: addressWindow(readPrefetchWindow(config)),
     }
   }
+}
+
+const CLOSED = new AddressWindow(0, 0)
+
+function addressWindow(window: BridgeWindow | null): AddressWindow {
+  return window === null ? CLOSED : new AddressWindow(window.start, window.end)
+}
+
+function pick({ memory, prefetch }: Windows, address: number): AddressWindow {
+  return prefetch.reaches(address) ? prefetch : memory
 }
 
 /** Only prefetchable 64-bit BARs may lie in a prefetchable window above 4 GiB. */

@@ -139,6 +139,16 @@ describe('scanning', () => {
   })
 })
 
+describe('events of a scan', () => {
+  it('tell of buses and functions, not of the host bridge', () => {
+    const world = new World()
+    world.plug(numbered(rootPort, 0, 1, 1), world.root, '01')
+    world.scan()
+    expect(world.events).toEqual(['add 0000:00', 'add 0000:00:01.0', 'add 0000:01'])
+    expect(world.files.exists('/class/pci_bus/0000:01/rescan')).toBe(true)
+  })
+})
+
 describe('bus numbers', () => {
   it('are given to bridges that nobody programmed, within the window above', () => {
     const world = new World()
@@ -156,6 +166,7 @@ describe('bus numbers', () => {
     expect(numbers(upstream)).toEqual([3, 4, 6])
     expect(numbers(first)).toEqual([4, 5, 5])
     expect(numbers(second)).toEqual([4, 6, 6])
+    expect(world.pci.rootBuses[0]?.children.map(({ lastNumber }) => lastNumber)).toEqual([2, 6])
   })
 
   it('that contradict each other are given anew', () => {
@@ -195,6 +206,43 @@ describe('addresses', () => {
     world.scan()
     expect(fixed.config.read(0x10, 4)).toBe(0xc0000000)
     expect(free.config.read(0x10, 4)).toBe(0xc0020000)
+  })
+
+  it('stay in the registers when a function is removed, and are its own again when it is found', () => {
+    const world = new World()
+    const fn = world.plug(endpoint({ bars: [MEMORY_BAR] }), world.root, '01')
+    world.scan()
+    world.write('0000:00:01.0', 'remove', '1')
+    world.writeFile('/bus/pci/rescan', '1')
+    expect(fn.config.read(0x10, 4)).toBe(0xc0000000)
+  })
+
+  it('that another function has got meanwhile are replaced', () => {
+    const world = new World()
+    const first = world.plug(endpoint({ bars: [MEMORY_BAR] }), world.root, '01')
+    world.scan()
+    world.write('0000:00:01.0', 'remove', '1')
+    const second = world.plug(endpoint({ bars: [MEMORY_BAR] }), world.root, '00')
+    second.config.write(0x10, 4, 0xc0000000)
+    world.writeFile('/bus/pci/rescan', '1')
+    expect(second.config.read(0x10, 4)).toBe(0xc0000000)
+    expect(first.config.read(0x10, 4)).toBe(0xc0020000)
+  })
+
+  it('of what was pulled out serve what is plugged in, however often', () => {
+    const world = new World()
+    const buses = { primary: 0, secondary: 1, subordinate: 1 }
+    const port = world.plug(bridge(rootPort, { buses, hotPlug: true }), world.root, '01')
+    world.scan()
+    const bus = world.device('0000:00:01.0').subordinate
+    if (bus === null) throw new Error('no bus')
+    for (let n = 0; n < 40; n++) {
+      const fn = world.plug(endpoint({ bars: [MEMORY_BAR] }), world.below(port), '00')
+      world.run(world.pci.hotPlugged(bus))
+      expect(fn.config.read(0x10, 4)).toBe(0xc0000000)
+      world.slots.unplug(fn)
+      world.run(world.pci.hotUnplugged(world.device('0000:01:00.0'), false))
+    }
   })
 
   it('are shown by the resource file: thirteen ranges, four more for a bridge', () => {

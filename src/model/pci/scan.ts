@@ -93,7 +93,6 @@ function* scanFunction(state: PciState, bus: PciBus, devfn: number): Task<PciDev
     pciBus: bus,
     hardware,
   })
-  state.byHardware.set(hardware, device)
   yield* registerDevice(state, device)
   return device
 }
@@ -108,6 +107,7 @@ function parentOf(state: PciState, bus: PciBus): Device {
 
 /** pci_device_add(): found out about, put on its bus and registered, but not offered to drivers yet. */
 export function* registerDevice(state: PciState, device: PciDevice): Task<void> {
+  state.byHardware.set(device.hardware, device)
   device.attributes.push(state.deviceAttributes)
   setUpDevice(state, device)
   device.pciBus.add(device)
@@ -115,7 +115,7 @@ export function* registerDevice(state: PciState, device: PciDevice): Task<void> 
 }
 
 /** pci_scan_bridge(): numbers that firmware left first, then (`assigning`) numbers for the others. */
-export function* scanBridge(
+function* scanBridge(
   state: PciState,
   bridge: PciDevice,
   max: number,

@@ -20,7 +20,7 @@ import type { PciDevice } from './pci-device.ts'
 import type { PciOptions } from './pci-state.ts'
 import { PciSubsystem } from './pci-subsystem.ts'
 
-export const ROOT: Credentials = {
+const ROOT: Credentials = {
   uid: 0,
   capabilities: new Set(['CAP_SYS_ADMIN', 'CAP_DAC_OVERRIDE']),
 }

@@ -109,7 +109,8 @@ export function reportDirty(
   if (shift > 0) {
     const before = process.memory.copyFrom(at, 8)
     if (before === null) throw new Errno('EFAULT')
-    for (let bit = 0; bit < shift; bit += 1) words[bit >> 3] = (words[bit >> 3] ?? 0) | ((before[bit >> 3] ?? 0) & (1 << (bit & 7)))
+    for (let bit = 0; bit < shift; bit += 1)
+      words[bit >> 3] = (words[bit >> 3] ?? 0) | ((before[bit >> 3] ?? 0) & (1 << (bit & 7)))
   }
   for (let bit = shift; bit < shift + bits; bit += 1) {
     words[bit >> 3] = (words[bit >> 3] ?? 0) | (1 << (bit & 7))

@@ -4,7 +4,12 @@
  */
 import { atLeast } from '../../base/kernel-version.ts'
 import type { IoctlArgument } from '../process.ts'
-import { capabilityChain, capabilityData, type InfoCapability, placeChain } from './capability-chain.ts'
+import {
+  capabilityChain,
+  capabilityData,
+  type InfoCapability,
+  placeChain,
+} from './capability-chain.ts'
 import { MAX_BITMAP_BYTES } from './type1-dirty.ts'
 import { pageSizes, smallestPages, type Type1State } from './type1-state.ts'
 import { addressOf, sizedBuffer } from './user-buffer.ts'

@@ -37,8 +37,7 @@ export function mapDma(state: Type1State, buffer: UserBuffer, process: Process):
   if (buffer.u32(0) < MAP_BYTES || (flags & ~(MAP_READ | MAP_WRITE | MAP_VADDR)) !== 0) {
     throw new Errno('EINVAL')
   }
-  const access =
-    ((flags & MAP_READ) !== 0 ? READ : 0) | ((flags & MAP_WRITE) !== 0 ? WRITE : 0)
+  const access = ((flags & MAP_READ) !== 0 ? READ : 0) | ((flags & MAP_WRITE) !== 0 ? WRITE : 0)
   const updates = (flags & MAP_VADDR) !== 0
   if ((access !== 0) === updates) throw new Errno('EINVAL', 'READ, WRITE or VADDR')
 
@@ -177,10 +176,7 @@ export function removeAllMappings(state: Type1State): void {
 export function unmapDma(state: Type1State, buffer: UserBuffer, process: Process): void {
   buffer.need(UNMAP_BYTES)
   const flags = buffer.u32(4)
-  if (
-    buffer.u32(0) < UNMAP_BYTES ||
-    (flags & ~(UNMAP_GET_DIRTY | UNMAP_ALL | UNMAP_VADDR)) !== 0
-  ) {
+  if (buffer.u32(0) < UNMAP_BYTES || (flags & ~(UNMAP_GET_DIRTY | UNMAP_ALL | UNMAP_VADDR)) !== 0) {
     throw new Errno('EINVAL')
   }
   const wantsDirty = (flags & UNMAP_GET_DIRTY) !== 0

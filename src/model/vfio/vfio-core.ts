@@ -13,6 +13,7 @@ import { Device } from '../driver-core/device.ts'
 import { Errno } from '../errno.ts'
 import type { IommuGroup } from '../iommu/group.ts'
 import type { IommuCore } from '../iommu/iommu-core.ts'
+import type { PciSubsystem } from '../pci/pci-subsystem.ts'
 import type { OpenFile, Process } from '../process.ts'
 import type { Directory } from '../sysfs/node.ts'
 import { Mutex, runNow, type Task } from '../task.ts'
@@ -30,6 +31,7 @@ const CONTAINER_DEVT = '10:196'
 export class VfioCore implements VfioServices {
   readonly context: KernelContext
   readonly iommu: IommuCore
+  readonly pci: PciSubsystem
   readonly parameters: VfioParameters
   readonly #container: DeviceNode = deviceNode('vfio/vfio', CONTAINER_DEVT, 0o666)
   readonly #groups: VfioGroup[] = []
@@ -38,9 +40,10 @@ export class VfioCore implements VfioServices {
   readonly #lock = new Mutex('vfio groups')
 
   /** Loads the modules vfio and vfio_iommu_type1. */
-  constructor(context: KernelContext, iommu: IommuCore) {
+  constructor(context: KernelContext, iommu: IommuCore, pci: PciSubsystem) {
     this.context = context
     this.iommu = iommu
+    this.pci = pci
     this.parameters = vfioParameters(context.commandLine)
     context.devices.addClass('vfio')
     if (this.#hasClassDevices) context.devices.addClass('vfio-dev')
@@ -146,49 +149,52 @@ export class VfioCore implements VfioServices {
 
   /** vfio_group_find_or_alloc() */
   *#joinGroup(iommuGroup: IommuGroup): Task<VfioGroup> {
-    const { context, iommu } = this
-    const groups = this.#groups
-    const services = this
-    return yield* this.#lock.with(function* join(): Task<VfioGroup> {
-      const existing = groups.find((group) => group.iommuGroup === iommuGroup)
-      if (existing !== undefined) {
-        existing.drivers += 1
-        return existing
-      }
-      iommu.hold(iommuGroup)
-      const minor = lowestFree(new Set(groups.map((group) => group.minor)))
-      const id = String(iommuGroup.id)
-      const node = deviceNode(`vfio/${id}`, `${String(GROUP_MAJOR)}:${String(minor)}`, 0o600)
-      const { devt, path, mode } = node
-      const classDevice = new Device({
-        name: id,
-        parent: null,
-        bus: null,
-        className: 'vfio',
-        root: '/devices/virtual/vfio',
-        node: { devt, path, mode },
-      })
-      const group = new VfioGroup(services, iommuGroup, classDevice, node, minor)
-      groups.push(group)
-      yield* addDevice(context, classDevice)
-      return group
+    yield* this.#lock.acquire()
+    try {
+      const existing = this.#groups.find((group) => group.iommuGroup === iommuGroup)
+      if (existing === undefined) return yield* this.#createGroup(iommuGroup)
+      existing.drivers += 1
+      return existing
+    } finally {
+      this.#lock.release()
+    }
+  }
+
+  *#createGroup(iommuGroup: IommuGroup): Task<VfioGroup> {
+    this.iommu.hold(iommuGroup)
+    const minor = lowestFree(new Set(this.#groups.map((group) => group.minor)))
+    const id = String(iommuGroup.id)
+    const node = deviceNode(`vfio/${id}`, `${String(GROUP_MAJOR)}:${String(minor)}`, 0o600)
+    const { devt, path, mode } = node
+    const classDevice = new Device({
+      name: id,
+      parent: null,
+      bus: null,
+      className: 'vfio',
+      root: '/devices/virtual/vfio',
+      node: { devt, path, mode },
     })
+    const group = new VfioGroup(this, iommuGroup, classDevice, node, minor)
+    this.#groups.push(group)
+    yield* addDevice(this.context, classDevice)
+    return group
   }
 
   /** vfio_device_remove_group(): with the last member the node goes, and what an open file had. */
   *#leaveGroup(group: VfioGroup): Task<void> {
-    const { context, iommu } = this
-    const groups = this.#groups
-    yield* this.#lock.with(function* leave(): Task<void> {
+    yield* this.#lock.acquire()
+    try {
       group.drivers -= 1
       if (group.drivers > 0) return
-      yield* removeDevice(context, group.classDevice)
-      groups.splice(groups.indexOf(group), 1)
+      yield* removeDevice(this.context, group.classDevice)
+      this.#groups.splice(this.#groups.indexOf(group), 1)
       group.detach()
       const { iommuGroup } = group
       group.iommuGroup = null
-      if (iommuGroup !== null) iommu.drop(iommuGroup)
-    })
+      if (iommuGroup !== null) this.iommu.drop(iommuGroup)
+    } finally {
+      this.#lock.release()
+    }
   }
 }
 

@@ -9,7 +9,7 @@ import type { PhysicalMemory } from '../../memory/physical-memory.ts'
 
 const ENTRY_WORDS = 8
 const ENTRIES_PER_PAGE = 128
-export const DEVICE_TABLE_PAGES = 65536 / ENTRIES_PER_PAGE
+const DEVICE_TABLE_PAGES = 65536 / ENTRIES_PER_PAGE
 
 const VALID = 1
 const TRANSLATION_VALID = 2
@@ -29,10 +29,14 @@ export class DeviceTable {
   constructor(memory: PhysicalMemory, remapsInterrupts: boolean) {
     this.#memory = memory
     this.firstPage = memory.allocate(DEVICE_TABLE_PAGES, DEVICE_TABLE_PAGES)
-    for (let id = 0; id < 65536; id += 1) {
+    for (let id = 0; id < ENTRIES_PER_PAGE; id += 1) {
       this.block(id)
       // Valid with IntCtl 0: interrupts of ids that no device has been given are blocked.
       if (remapsInterrupts) this.#set(id, 4, INTERRUPTS_VALID)
+    }
+    const blocked = memory.words(this.firstPage)
+    for (let page = 1; page < DEVICE_TABLE_PAGES; page += 1) {
+      memory.words(this.firstPage + page).set(blocked)
     }
   }
 

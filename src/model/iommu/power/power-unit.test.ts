@@ -88,6 +88,11 @@ describe('partitionable endpoints', () => {
     expect(unit.hardware.translate(0x100, 3, false)).toBe(-1)
     expect(unit.hardware.translate(0x200, 3, false)).toBe(-1)
     expect(unit.hardware.translate(0x300, 3, false)).toBe(9)
+    expect([0x100, 0x200, 0x300].map((id) => unit.hardware.isFrozen?.(id))).toEqual([
+      true,
+      true,
+      false,
+    ])
     expect(unit.hardware.faults).toMatchObject([{ requester: 0x100, text: 'TCE is not writable' }])
     unit.hardware.clearFaults()
     expect(unit.hardware.translate(0x200, 3, false)).toBe(9)

@@ -51,6 +51,8 @@ class PowerUnit implements IommuUnit {
   readonly #description: IommuDescription
   readonly #unit: UnitDescription
   readonly #requesterTable: number
+  /** PE numbers by name of function. */
+  readonly #numbers: ReadonlyMap<string, number>
   readonly #endpoints = new Map<number, Endpoint>()
 
   constructor(context: UnitContext, description: IommuDescription, unit: UnitDescription) {
@@ -61,6 +63,11 @@ class PowerUnit implements IommuUnit {
     this.#memory = memory
     this.#description = description
     this.#unit = unit
+    this.#numbers = new Map(
+      description.partitions?.flatMap(({ pe, functions }) =>
+        functions.map((name): [string, number] => [name, pe]),
+      ),
+    )
     this.#requesterTable = memory.allocate(REQUESTER_TABLE_PAGES)
     memory.bytes(this.#requesterTable, REQUESTER_TABLE_PAGES).fill(0xff)
     this.hardware = new PowerHardware(memory)
@@ -141,8 +148,8 @@ class PowerUnit implements IommuUnit {
   /** The PE that lists the function, or the nearest bridge above it that one lists. */
   #endpointNumber(device: PciDevice): number {
     for (const name of namesUpwards(device)) {
-      const found = this.#description.partitions?.find(({ functions }) => functions.includes(name))
-      if (found !== undefined) return found.pe
+      const pe = this.#numbers.get(name)
+      if (pe !== undefined) return pe
     }
     return NO_PE
   }

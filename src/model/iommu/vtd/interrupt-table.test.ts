@@ -16,6 +16,8 @@ function remapping(
   return { unit, messages: unit.interrupts }
 }
 
+/** Where the table is: at the first free boundary of 2 MiB. */
+const TABLE = 512
 const IRQ = { vector: 0x41, destination: 3 }
 
 describe('interrupt remapping of VT-d', () => {
@@ -44,12 +46,11 @@ describe('interrupt remapping of VT-d', () => {
     const { messages } = remapping(machine)
     const [a] = pciDevices(1) as readonly [PciDevice]
     messages.allocate(a, [IRQ])
-    // 1 MiB, aligned to itself.
-    const table = machine.memory.words(256)
+    const table = machine.memory.words(TABLE)
     expect([...table.slice(0, 4)]).toEqual([0x410009, 0x300, 0x40100, 0])
     const wide = context()
     remapping(wide, 'f050da').messages.allocate(a, [IRQ])
-    expect(wide.memory.word(256, 1)).toBe(3)
+    expect(wide.memory.word(TABLE, 1)).toBe(3)
   })
 
   it('gives multi-vector MSI a block that differs in the data only', () => {
@@ -128,8 +129,8 @@ describe('interrupt remapping of VT-d', () => {
     const machine = context()
     const { unit } = remapping(machine)
     const tryWith = (source: number, requester: number, low = 0x410001): unknown => {
-      machine.memory.setWord(256, 0, low)
-      machine.memory.setWord(256, 2, source)
+      machine.memory.setWord(TABLE, 0, low)
+      machine.memory.setWord(TABLE, 2, source)
       unit.hardware.clearFaults()
       return (
         unit.hardware.interrupt(requester, 0xfee00010, 0)?.vector ?? unit.hardware.faults[0]?.reason

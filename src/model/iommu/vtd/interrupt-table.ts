@@ -32,8 +32,8 @@ export class InterruptTableDriver implements InterruptMessages {
   constructor(memory: PhysicalMemory, x2apic: boolean) {
     this.#memory = memory
     this.#x2apic = x2apic
-    const pages = INTERRUPT_ENTRIES / ENTRIES_PER_PAGE
-    this.firstPage = memory.allocate(pages, pages)
+    // On a boundary of 2 MiB nobody has been before: most of the table is never touched.
+    this.firstPage = memory.allocate(INTERRUPT_ENTRIES / ENTRIES_PER_PAGE, 512)
   }
 
   allocate(device: PciDevice, interrupts: readonly Interrupt[]): readonly InterruptMessage[] {

@@ -6,7 +6,12 @@
  */
 import type { ConfigSpace } from '../../hardware/config-space.ts'
 import { capabilityLength, extendedCapabilityLength } from './capability-lengths.ts'
-import { extendedPermissions, type Permissions, permissions, UNCLAIMED } from './config-permissions.ts'
+import {
+  extendedPermissions,
+  type Permissions,
+  permissions,
+  UNCLAIMED,
+} from './config-permissions.ts'
 
 const STATUS = 0x06
 const CAPABILITY_LIST = 0x10
@@ -76,7 +81,10 @@ function layStandard(config: ConfigSpace, layout: Layout): void {
     if (length === 0) copy[previous] = next
     else {
       const control = id === MSI ? config.read(at + 2, 2) : 0
-      layout.claim({ id, extended: false, start: at, permissions: permissions(id, control) }, length)
+      layout.claim(
+        { id, extended: false, start: at, permissions: permissions(id, control) },
+        length,
+      )
       if (id === POWER_MANAGEMENT) hideWakeEvents(copy, at)
       previous = at + 1
       count += 1

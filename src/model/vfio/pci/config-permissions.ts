@@ -20,7 +20,12 @@ export interface Permissions {
 
 const NOTHING = new Uint8Array(0)
 /** Capabilities without a table: read-only. */
-const READ_ONLY: Permissions = { read: 'direct', write: 'none', virtual: NOTHING, writable: NOTHING }
+const READ_ONLY: Permissions = {
+  read: 'direct',
+  write: 'none',
+  virtual: NOTHING,
+  writable: NOTHING,
+}
 const VENDOR: Permissions = { read: 'direct', write: 'raw', virtual: NOTHING, writable: NOTHING }
 /** Bytes of no capability. */
 export const UNCLAIMED: Permissions = {

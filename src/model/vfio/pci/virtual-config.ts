@@ -16,6 +16,11 @@ const INTX_DISABLE = 0x400
 const BARS = 0x10
 const ROM = 0x30
 const PIN = 0x3d
+/** Device Capabilities and Device Control of PCI Express. */
+const HAS_FLR = 0x10000000
+const INITIATE_FLR = 0x8000
+const MAX_READ = 0x7000
+const MAX_READ_4096 = 0x5000
 
 /** What a write makes the kernel do. */
 export interface ConfigEffects {
@@ -24,12 +29,9 @@ export interface ConfigEffects {
   setPowerState(state: 0 | 1 | 2 | 3): void
   /** A function level reset was asked for. */
   reset(): void
-  /** The device was reset behind the user's back: its BARs are to be programmed again. */
-  restoreBars(): void
+  log(text: string): void
   /** Whether MSI is in use, and the largest number of messages (log2) that it was set up for. */
   readonly messages: { readonly enabled: boolean; readonly maximum: number }
-  /** pcie_set_readrq() @param field of Device Control, 0-5 */
-  setMaximumRead(field: number): void
 }
 
 export interface VirtualConfigInit {
@@ -77,12 +79,9 @@ export class VirtualConfig {
     return (this.#layout.copy[PIN] ?? 0) !== 0
   }
 
-  /** Whether memory BARs answer, as far as the command register says. */
+  /** Whether memory BARs answer, as far as the command register says that the user sees. */
   get memoryEnabled(): boolean {
-    const { isVirtual, config } = this.#init
-    return isVirtual
-      ? (get(this.#layout.copy, COMMAND, 2) & MEMORY) !== 0
-      : (config.read(COMMAND, 2) & MEMORY) !== 0
+    return this.#init.isVirtual || (get(this.#layout.copy, COMMAND, 2) & MEMORY) !== 0
   }
 
   /** @throws Errno EFAULT beyond the end */
@@ -183,9 +182,14 @@ export class VirtualConfig {
     const write = get(writable, at, size)
     const toCopy = write & get(virtual, at, size)
     const toDevice = write & ~get(virtual, at, size)
-    if (toCopy !== 0) put(copy, offset, size, (get(copy, offset, size) & ~toCopy) | (value & toCopy))
+    if (toCopy !== 0)
+      put(copy, offset, size, (get(copy, offset, size) & ~toCopy) | (value & toCopy))
     if (toDevice !== 0) {
-      config.write(offset, size, ((config.read(offset, size) & ~toDevice) | (value & toDevice)) >>> 0)
+      config.write(
+        offset,
+        size,
+        ((config.read(offset, size) & ~toDevice) | (value & toDevice)) >>> 0,
+      )
     }
   }
 
@@ -199,7 +203,7 @@ export class VirtualConfig {
     const at = offset - start
     switch (id) {
       case 0:
-        this.#writeHeader(offset, size, value, store)
+        this.#writeHeader(offset, value, store)
         break
       case 0x01:
         store()
@@ -222,7 +226,7 @@ export class VirtualConfig {
   }
 
   /** vfio_basic_config_write() */
-  #writeHeader(offset: number, size: 1 | 2 | 4, value: number, store: () => void): void {
+  #writeHeader(offset: number, value: number, store: () => void): void {
     const { config, effects, isVirtual } = this.#init
     const { copy } = this.#layout
     if (offset === COMMAND) {
@@ -230,7 +234,7 @@ export class VirtualConfig {
       const known = get(copy, COMMAND, 2)
       // The user thinks that it is on, and the device says no: somebody reset it.
       const lost = (bit: number): boolean => (value & known & ~real & bit) !== 0
-      if ((lost(MEMORY) && !isVirtual) || lost(IO)) effects.restoreBars()
+      if ((lost(MEMORY) && !isVirtual) || lost(IO) || this.#barsLost()) this.#restoreBars()
     }
     store()
     if (offset === COMMAND) {
@@ -245,7 +249,6 @@ export class VirtualConfig {
       }
     }
     if (isBar(offset)) this.#barsDirty = true
-    void size
   }
 
   /** The device gets no more messages than it was set up for, and none when MSI is not in use. */
@@ -263,15 +266,16 @@ export class VirtualConfig {
   #writeExpress(start: number, store: () => void): void {
     const { config, effects } = this.#init
     const { copy } = this.#layout
-    const maximumRead = (): number => (get(copy, start + 8, 2) >> 12) & 7
-    const before = maximumRead()
+    const before = get(copy, start + 8, 2) & MAX_READ
     store()
     const control = get(copy, start + 8, 2)
-    if ((control & 0x8000) !== 0) {
-      put(copy, start + 8, 2, control & 0x7fff)
-      if ((config.read(start + 4, 4) & 0x10000000) !== 0) effects.reset()
+    if ((control & INITIATE_FLR) !== 0) {
+      put(copy, start + 8, 2, control & ~INITIATE_FLR)
+      if ((config.read(start + 4, 4) & HAS_FLR) !== 0) effects.reset()
     }
-    if (maximumRead() !== before) effects.setMaximumRead(maximumRead())
+    const wanted = control & MAX_READ
+    if (wanted === before || wanted > MAX_READ_4096) return
+    config.write(start + 8, 2, (config.read(start + 8, 2) & ~MAX_READ) | wanted)
   }
 
   #afterAdvancedFeatures(start: number): void {
@@ -306,9 +310,20 @@ export class VirtualConfig {
     put(copy, ROM, 4, rom === undefined ? 0 : get(copy, ROM, 4) & (-rom.size | 1))
   }
 
+  /** vfio_need_bar_restore() */
+  #barsLost(): boolean {
+    for (const [offset, value] of this.#realBars) {
+      if (offset !== ROM && value !== 0 && this.#init.config.read(offset, 4) !== value) return true
+    }
+    return false
+  }
+
   /** vfio_bar_restore() */
-  restoreBars(): void {
-    for (const [offset, value] of this.#realBars) this.#init.config.write(offset, 4, value)
+  #restoreBars(): void {
+    const { isVirtual, config, effects } = this.#init
+    if (isVirtual) return
+    effects.log('vfio_bar_restore: reset recovery - restoring BARs')
+    for (const [offset, value] of this.#realBars) config.write(offset, 4, value)
   }
 }
 
