@@ -72,7 +72,7 @@ describe('explore', () => {
   it('finds a deadlock', () => {
     const { counterExample } = explore(philosophers, LIMITS)
     expect(counterExample?.violation).toContain('deadlock')
-    expect(counterExample?.path).toEqual(['0', '1'])
+    expect(counterExample?.path).toHaveLength(2)
   })
 
   it('says that it is not complete when a limit stopped it', () => {

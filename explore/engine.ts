@@ -1,5 +1,5 @@
 /**
- * Every interleaving: a breadth-first search over all states that a small world can reach.
+ * Every interleaving: a search over all states that a small world can reach.
  *
  * A world is real code in an unusual hand: at each state it offers choices (start this operation, let
  * that thread go on), takes one, and says what it looks like. Threads are generators, which cannot be
@@ -8,7 +8,9 @@
  *
  *     root --choice--> state --choice--> state ...      seen: by key; a path back to the root: by parent
  *
- * Breadth first, so the first violation found has a shortest path.
+ * States are taken up in the order they were found, but from each the search runs on as deep as it finds
+ * new ones, since every step taken in a running world saves a run from the start. When something is wrong
+ * somewhere, a second search, breadth first and no deeper, finds a shortest way there.
  */
 
 /** One run of a world. Two worlds made by the same function and given the same choices are in the same state. */
@@ -41,8 +43,9 @@ export interface Exploration {
   readonly transitions: number
   /** Length of the longest path taken. */
   readonly depth: number
-  /** Every reachable state within the depth was visited. */
+  /** Every reachable state was visited: no limit stopped the search anywhere. */
   readonly complete: boolean
+  /** A shortest one. */
   readonly counterExample: CounterExample | null
 }
 
@@ -50,46 +53,91 @@ interface Visited {
   readonly parent: Visited | null
   readonly choice: string
   readonly depth: number
-  choices: readonly string[]
+  /** Choices not taken yet. */
+  left: readonly string[]
+}
+
+interface Search {
+  readonly make: () => World
+  readonly limits: Limits
+  /** Run on from a state as long as new ones are found; else strictly by distance from the root. */
+  readonly runOn: boolean
+  readonly seen: Set<string>
+  readonly queue: Visited[]
+  transitions: number
+  depth: number
+  cut: boolean
 }
 
 export function explore(make: () => World, limits: Limits): Exploration {
+  const search = newSearch(make, limits, true)
+  const found = run(search)
+  const { transitions, depth, cut } = search
+  const states = search.seen.size
+  const complete = found === null && !cut
+  const counterExample = found === null ? null : shortest(make, found, limits.states)
+  return { states, transitions, depth, complete, counterExample }
+}
+
+/** @param found some way to something wrong: no shorter way is longer than it */
+function shortest(make: () => World, found: CounterExample, states: number): CounterExample {
+  const depth = found.path.length - 1
+  if (depth < 0) return found
+  return run(newSearch(make, { states, depth }, false)) ?? found
+}
+
+function newSearch(make: () => World, limits: Limits, runOn: boolean): Search {
+  const base = { seen: new Set<string>(), queue: [], transitions: 0, depth: 0, cut: false }
+  return { make, limits, runOn, ...base }
+}
+
+/** @returns the first thing found wrong; null when nothing is, as far as the limits let it look */
+function run(search: Search): CounterExample | null {
+  const { make, queue, seen } = search
   const first = make()
-  const root: Visited = { parent: null, choice: '', depth: 0, choices: first.choices() }
-  const seen = new Set([first.key()])
-  const queue: Visited[] = [root]
-  let transitions = 0
-  let depth = 0
-  const result = (counterExample: CounterExample | null, complete: boolean): Exploration => {
-    return { states: seen.size, transitions, depth, complete, counterExample }
-  }
   const wrong = fault(first)
-  if (wrong !== null) return result({ path: [], violation: wrong }, false)
-  let cut = false
-  for (let at = queue[0], next = 1; at !== undefined; at = queue[next], next += 1) {
-    if (at.depth >= limits.depth) {
-      cut ||= at.choices.length > 0
-      continue
+  if (wrong !== null) return { path: [], violation: wrong }
+  seen.add(first.key())
+  queue.push({ parent: null, choice: '', depth: 0, left: first.choices() })
+  for (let next = 0; next < queue.length; next += 1) {
+    const state = queue[next]
+    while (state !== undefined && state.left.length > 0) {
+      if (state.depth >= search.limits.depth || seen.size >= search.limits.states) {
+        search.cut = true
+        break
+      }
+      const found = follow(search, state)
+      if (found !== null) return found
     }
-    for (const choice of at.choices) {
-      if (seen.size >= limits.states) return result(null, false)
-      const world = replay(make, at)
-      const child: Visited = { parent: at, choice, depth: at.depth + 1, choices: [] }
-      transitions += 1
-      world.take(choice)
-      const violation = fault(world)
-      if (violation !== null) return result({ path: pathOf(child), violation }, false)
-      const key = world.key()
-      if (seen.has(key)) continue
-      seen.add(key)
-      child.choices = world.choices()
-      depth = Math.max(depth, child.depth)
-      queue.push(child)
-    }
-    // The choices of a visited state are not needed again.
-    at.choices = []
   }
-  return result(null, !cut)
+  return null
+}
+
+/** Takes the next choice of a state, and runs on from there. */
+function follow(search: Search, from: Visited): CounterExample | null {
+  const { seen, queue, limits } = search
+  const world = replay(search.make, from)
+  let at = from
+  for (;;) {
+    const [choice, ...left] = at.left
+    if (choice === undefined || at.depth >= limits.depth || seen.size >= limits.states) return null
+    at.left = left
+    // Looking at a state may warm caches; looking before the step makes stale ones visible after it.
+    world.violation()
+    world.take(choice)
+    search.transitions += 1
+    const child: Visited = { parent: at, choice, depth: at.depth + 1, left: [] }
+    const violation = fault(world)
+    if (violation !== null) return { path: pathOf(child), violation }
+    const key = world.key()
+    if (seen.has(key)) return null
+    seen.add(key)
+    child.left = world.choices()
+    search.depth = Math.max(search.depth, child.depth)
+    queue.push(child)
+    if (!search.runOn) return null
+    at = child
+  }
 }
 
 function fault(world: World): string | null {

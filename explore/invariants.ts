@@ -28,7 +28,7 @@ export const IOVA_PAGES: readonly number[] = [0x100, 0x200, 0x300]
 const NOTHING: ReadonlyMap<number, number> = new Map()
 
 export class Checks {
-  violation: string | null = null
+  #violation: string | null = null
   readonly #run: Run
   readonly #usedPages: number
   readonly #bindings: string
@@ -46,16 +46,9 @@ export class Checks {
     })
   }
 
-  /** What `after` compares with. */
-  before(): string {
-    return bindings(this.#run)
-  }
-
-  after(choice: string, before: string): void {
+  /** Looks at every group of the state. @returns what is wrong, or was wrong on the way here */
+  violation(): string | null {
     this.#forgetEmptyContainers()
-    if (choice.startsWith('open') && bindings(this.#run) !== before) {
-      this.#fail(`open: "${choice}" changed a binding`)
-    }
     for (const group of this.#run.model.iommu.groups.values()) {
       this.#ownership(group)
       this.#release(group)
@@ -63,6 +56,7 @@ export class Checks {
     }
     this.#sharing()
     this.#merge()
+    return this.#violation
   }
 
   /** Mappings end with the last group of their container. */
@@ -75,7 +69,7 @@ export class Checks {
   }
 
   #fail(what: string): void {
-    this.violation ??= what
+    this.#violation ??= what
   }
 
   #demandGroup(
@@ -169,8 +163,8 @@ function reachText(device: PciDevice, page: number, got: number, wanted: number)
   return `reach: DMA of ${device.name} to ${at} arrives at page ${String(got)}, its group's context says ${String(wanted)}`
 }
 
-/** Who has what: names of devices with their drivers. */
-function bindings({ model }: Run): string {
+/** Who has what: names of devices with their drivers and groups. */
+export function bindings({ model }: Run): string {
   const lines: string[] = []
   for (const device of model.pci.bus.devices.values()) {
     lines.push(

@@ -10,7 +10,9 @@ export type LabOptions = {
   readonly kernel?: KernelSeries | undefined
   /** Only random machines, so many of them. */
   readonly random?: number | undefined
-  /** Seed of the first random machine. */
+  /** Only traces against the model, of so many steps. */
+  readonly trace?: number | undefined
+  /** Seed of the first random machine, or of the trace. */
   readonly seed?: number | undefined
   /** Keep the working directories of the guests. */
   readonly keep: boolean
@@ -21,7 +23,8 @@ export const labUsage: string = `usage: npm run lab -- [options]
   --only NAME      only cases whose name contains NAME
   --kernel SERIES  only this kernel (${kernelSeriesAll.join(' or ')})
   --random N       N random machines instead of the standing cases
-  --seed S         seed of the first random machine
+  --trace N        N steps on a real kernel and on the model, instead of the standing cases
+  --seed S         seed of the first random machine, or of the trace
   --keep           keep the guests' working directories and console logs
 `
 
@@ -33,6 +36,7 @@ export function parseLabOptions(args: readonly string[]): LabOptions {
       only: { type: 'string' },
       kernel: { type: 'string' },
       random: { type: 'string' },
+      trace: { type: 'string' },
       seed: { type: 'string' },
       keep: { type: 'boolean', default: false },
     },
@@ -42,6 +46,7 @@ export function parseLabOptions(args: readonly string[]): LabOptions {
     only: values.only,
     kernel: values.kernel === undefined ? undefined : parseSeries(values.kernel),
     random: values.random === undefined ? undefined : parseCount('--random', values.random, 1),
+    trace: values.trace === undefined ? undefined : parseCount('--trace', values.trace, 1),
     seed: values.seed === undefined ? undefined : parseCount('--seed', values.seed, 0),
     keep: values.keep,
   }

@@ -2,7 +2,7 @@
  * Runs the lab's cases, two guests at a time, and counts.
  *
  * The standing suite is the fixed machine under each kernel and IOMMU, hot-plug, and a few random
- * machines with fixed seeds. A case that fails leaves its evidence (what the kernel and the program said, the
+ * machines with fixed seeds, and a trace against the model under each kernel. A case that fails leaves its evidence (what the kernel and the program said, the
  * capture, the topology) in the cache, with the command that runs it again.
  */
 import { randomInt } from 'node:crypto'
@@ -15,6 +15,7 @@ import { fixedCases } from './cases/fixed.ts'
 import { hotPlugCases } from './cases/hot-plug.ts'
 import { trapCases } from './cases/traps.ts'
 import { randomCases } from './cases/random.ts'
+import { traceCases } from './cases/trace.ts'
 import { bootGuest } from './guest.ts'
 import { baseArchive, type GuestProgram, programArchive } from './initramfs.ts'
 import { fetchKernel, type Kernel, type KernelSeries } from './kernels.ts'
@@ -83,15 +84,18 @@ function defaultProgram(projectRoot: string): GuestProgram {
 }
 
 function chooseCases(options: LabOptions, print: (line: string) => void): readonly LabCase[] {
-  const { only, kernel, random } = options
+  const { only, kernel, random, trace } = options
   let cases: readonly LabCase[]
-  if (random === undefined) {
+  if (trace !== undefined) {
+    cases = traceCases(trace, options.seed)
+  } else if (random === undefined) {
     const seed = options.seed ?? standingRandomSeed
     cases = [
       ...fixedCases(),
       ...hotPlugCases(),
       ...trapCases(),
       ...randomCases(standingRandomCount, seed),
+      ...traceCases(),
     ]
   } else {
     const seed = options.seed ?? randomInt(seedLimit)
@@ -172,7 +176,13 @@ async function converse(
 ): Promise<readonly LabFinding[]> {
   try {
     const { cacheRoot, program, keep } = lab
-    const guest = await bootGuest(item.machine, kernel, { cacheRoot, program, keep })
+    const more = await item.prepare?.(program.projectRoot)
+    const included = { ...program, include: [...program.include, ...(more ?? [])] }
+    const guest = await bootGuest(item.machine, kernel, {
+      cacheRoot,
+      program: included,
+      keep,
+    })
     if (keep)
       lab.print(
         `      ${item.name}: booted in ${guest.bootMilliseconds} ms, kept in ${guest.directory}`,

@@ -30,5 +30,7 @@ export type LabCase = {
   readonly machine: Machine
   /** How to run this case alone, after `npm run lab --`. */
   readonly replay: string
+  /** Makes further files for the guest. @returns their paths below the project root */
+  readonly prepare?: (projectRoot: string) => Promise<readonly string[]>
   readonly run: (world: CaseWorld) => Promise<readonly LabFinding[]>
 }

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { replayTrace } from './replay.ts'
 for (const f of process.argv.slice(2)) {
   const trace = JSON.parse(readFileSync(f, 'utf8'))
+  for (const f of trace.machine.functions) if (f.at === '0000:00:1f.3') f.driver = null
   const t = performance.now()
   const found = await replayTrace(trace)
   console.log(

@@ -30,7 +30,7 @@ const READS: readonly string[] = [
   ...['dma_mask_bits', 'consistent_dma_mask_bits', 'current_link_speed', 'max_link_width'],
   ...['max_link_speed', 'current_link_width', 'd3cold_allowed', 'sriov_totalvfs', 'sriov_offset'],
   ...['sriov_stride', 'sriov_vf_device', 'sriov_vf_total_msix', 'secondary_bus_number'],
-  ...['subordinate_bus_number', 'boot_vga', 'rescan', 'remove', 'nosuch', 'local_cpulist'],
+  ...['subordinate_bus_number', 'boot_vga', 'rescan', 'remove', 'nosuch'],
   ...['power/control', 'power/runtime_enabled', 'power/runtime_usage'],
 ]
 

@@ -1,7 +1,11 @@
 /** Does the steps of a trace again on the model, and finds where it differs from the real kernel. */
 import { unregisterDriver } from '../../src/model/driver-core/bind.ts'
 import { type Model, bootModel } from '../../src/model/model.ts'
+import type { FunctionDescription } from '../../src/model/machine/description.ts'
+import { createFunction } from '../../src/model/hardware/devices/catalogue.ts'
+import type { HardwareBus } from '../../src/model/hardware/slots.ts'
 import { modelKernel } from '../../src/model/model-kernel.ts'
+import type { Task } from '../../src/model/task.ts'
 import { parseAddress } from '../../src/pci/address.ts'
 import { traceUniverse } from './machine.ts'
 import { changes, type Operation, type Outcome, type StepRecord } from './operation.ts'
@@ -33,6 +37,7 @@ export async function replayTrace(trace: Trace): Promise<readonly Difference[]> 
     if (trace.drivers.includes(driver.name)) continue
     model.run(`rmmod ${driver.name}`, unregisterDriver(model.context, driver))
   }
+  const places = placesOf(model, trace)
   const kernel = modelKernel(model, { clock })
   const side = new TraceSide(kernel, { ignored: traceUniverse.ignored, calmMs: 0 })
   const state = await side.start()
@@ -45,7 +50,7 @@ export async function replayTrace(trace: Trace): Promise<readonly Difference[]> 
   for (const real of trace.steps) {
     const { operation } = real
     const plugs = operation.kind === 'plug' || operation.kind === 'unplug'
-    const outside = plugs ? () => plug(model, trace, operation) : undefined
+    const outside = plugs ? () => plug(model, places, operation) : undefined
     const found = compareSteps(real, await side.step(operation, outside))
     if (found.length > 0) {
       all.push(...found)
@@ -75,24 +80,55 @@ function sorted({ value, error, hex }: Outcome): readonly unknown[] {
   return [value, error, hex]
 }
 
+/** A slot that a newcomer comes and goes in: its wires are there whether the kernel knows of them or not. */
+type Place = {
+  readonly newcomer: FunctionDescription
+  readonly wires: HardwareBus
+  readonly devfn: number
+}
+
+/** Places by name of the newcomer. The machine must be whole. */
+function placesOf(model: Model, trace: Trace): ReadonlyMap<string, Place> {
+  return new Map(
+    traceUniverse.newcomers.map(({ name, address: at }): [string, Place] => {
+      const newcomer = trace.newcomers.find((one) => one.at === at)
+      const above = model.pci.device(newcomer?.parent ?? '')
+      const address = parseAddress(at)
+      if (newcomer === undefined || above === undefined || address === null) {
+        throw new Error(`${at} has no place`)
+      }
+      const devfn = (address.device << 3) | address.function
+      return [name, { newcomer, wires: model.slots.below(above.hardware), devfn }]
+    }),
+  )
+}
+
+/** A card is put in; the kernel is told if it knows the bus. */
+function* plugIn({ pci, slots, cabling }: Model, { newcomer, wires, devfn }: Place): Task<void> {
+  slots.plug(createFunction(newcomer, cabling), wires, devfn)
+  const bus = pci.busOf(wires)
+  if (bus !== undefined) yield* pci.hotPlugged(bus, devfn >> 3)
+}
+
+/** Somebody presses the button of a slot, waits until the kernel has let go, and takes the card out. */
+function* pullOut({ pci, slots }: Model, { newcomer, wires, devfn }: Place): Task<void> {
+  const device = pci.device(newcomer.at)
+  if (device !== undefined) yield* pci.hotUnplugged(device, true)
+  const hardware = wires.functions.get(devfn)
+  if (hardware !== undefined) slots.unplug(hardware)
+}
+
 function plug(
   model: Model,
-  trace: Trace,
-  operation: Operation & { readonly kind: 'plug' | 'unplug' },
+  places: ReadonlyMap<string, Place>,
+  { kind, newcomer }: Operation & { readonly kind: 'plug' | 'unplug' },
 ): Promise<Outcome> {
-  const index = traceUniverse.newcomers.findIndex(({ name }) => name === operation.newcomer)
-  const newcomer = trace.newcomers[index]
-  if (newcomer === undefined) throw new Error(`no newcomer ${operation.newcomer}`)
-  const address = parseAddress(newcomer.at)
-  if (address === null) throw new Error(`${newcomer.at} is no address`)
-  const devfn = (address.device << 3) | address.function
-  const task =
-    operation.kind === 'plug'
-      ? model.hotAdd(newcomer, newcomer.parent ?? '0000:00', devfn)
-      : model.hotRemove(newcomer.at)
+  const place = places.get(newcomer)
+  if (place === undefined) throw new Error(`no newcomer ${newcomer}`)
   return new Promise((resolve, reject) => {
-    model.context.scheduler.start(operation.kind, task, (outcome) => {
-      if ('error' in outcome) reject(outcome.error as Error)
+    const task = kind === 'plug' ? plugIn(model, place) : pullOut(model, place)
+    model.context.scheduler.start(kind, task, (outcome) => {
+      if ('error' in outcome) reject(outcome.error)
       else resolve({})
     })
     model.context.scheduler.settle()

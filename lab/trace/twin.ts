@@ -74,6 +74,8 @@ export function readFunction(kernel: KernelView, address: string): FunctionDescr
     kind: isBridge ? 'bridge' : (KINDS[`${text('vendor')} ${text('device')}`] ?? 'generic'),
     config: Buffer.from(config).toString('hex'),
     bars: readBars(kernel, device, isBridge),
+    // Its module is not loaded. Of a bridge it would mean that drivers said no, as they will again.
+    ...(isBridge || kernel.exists(`${device}/driver`) ? {} : { driver: null }),
   }
 }
 

@@ -17,15 +17,35 @@ const FORMS: Readonly<Record<string, readonly string[]>> = {
   vfs: ['DEVICE', 'N'],
   bind: ['DEVICE', 'DRIVER'],
 }
-const SETTINGS = ['acs=on@PORT', 'acs=off@PORT', 'kernel=VERSION', 'intremap=off', 'iommu=off']
+const SETTINGS = [
+  'acs=on@PORT',
+  'acs=off@PORT',
+  'kernel=VERSION',
+  'intremap=on',
+  'intremap=off',
+  'iommu=on',
+  'iommu=off',
+]
 
 const VIRTUAL_FUNCTIONS_MAX = 0xffff
 
+/** A kind of device that can be added. */
+export interface Kind {
+  readonly name: string
+  /** What it is, in a line. */
+  readonly text: string
+}
+
 /**
  * @param host whose devices the words name
- * @throws IsogroupError usage, not-found, ambiguous
+ * @param kinds what `add` knows
+ * @throws IsogroupError usage, bad-change (no such kind), not-found, ambiguous
  */
-export function parseChanges(args: readonly string[], host: Host): readonly Change[] {
+export function parseChanges(
+  args: readonly string[],
+  host: Host,
+  kinds: readonly Kind[],
+): readonly Change[] {
   const words = args.flatMap((arg) => arg.split(/\s+/)).filter((word) => word !== '')
   if (words.length === 0) throw usage('no change was given')
   const snapshot = host.snapshot()
@@ -39,7 +59,8 @@ export function parseChanges(args: readonly string[], host: Host): readonly Chan
       continue
     }
     const given = words.slice(at + 1, at + 1 + form.length)
-    if (given.length < form.length) throw usage(`"${word}" wants ${form.join(' ')} after it`)
+    if (given.length < form.length) throw usage(`"${word}" wants ${form.join(' and ')} after it`)
+    if (word === 'add') checkKind(given[0] ?? '', kinds)
     changes.push(action(word, given, host, snapshot))
     at += 1 + form.length
   }
@@ -68,6 +89,20 @@ function action(
   }
 }
 
+function checkKind(name: string, kinds: readonly Kind[]): void {
+  if (kinds.some((kind) => kind.name === name)) return
+  const names = kinds.map((kind) => kind.name)
+  const meant = nearest(name, names)[0] ?? names.find((one) => one.includes(name))
+  const question = meant === undefined ? '' : `; is "${meant}" meant?`
+  const width = Math.max(...names.map((one) => one.length))
+  const lines = kinds.map((kind) => `\n    ${kind.name.padEnd(width)}  ${kind.text}`)
+  throw new IsogroupError(
+    'bad-change',
+    `there is no kind of device "${name}"${question}`,
+    `name one of these kinds:${lines.join('')}`,
+  )
+}
+
 function virtualFunctions(text: string): number {
   const count = /^\d{1,5}$/.test(text) ? Number(text) : Infinity
   if (count <= VIRTUAL_FUNCTIONS_MAX) return count
@@ -85,12 +120,14 @@ function setting(word: string, host: Host, snapshot: HostSnapshot): Change {
   if (name === 'kernel' && place === undefined && parseKernelVersion(value) !== null) {
     return { kind: 'kernel', version: value }
   }
-  if (name === 'kernel') throw usage(`"${word}" names no kernel version such as kernel=6.1`)
-  if (['acs', 'intremap', 'iommu'].includes(name)) {
+  if (name === 'kernel' && place === undefined)
+    throw usage(`"${word}" names no kernel version such as kernel=6.1`)
+  if (['acs', 'intremap', 'iommu', 'kernel'].includes(name)) {
     const wanted = SETTINGS.filter((form) => form.startsWith(`${name}=`)).join(' or ')
     throw usage(`"${word}" is no change: say ${wanted}`)
   }
-  const [meant] = nearest(name === '' ? word : name, [...Object.keys(FORMS), 'acs', 'kernel'])
+  const names = [...Object.keys(FORMS), 'acs', 'kernel', 'intremap', 'iommu']
+  const [meant] = nearest(name === '' ? (word.split('=')[0] ?? '') : name, names)
   throw usage(`"${word}" is no change${meant === undefined ? '' : `; is "${meant}" meant?`}`)
 }
 
@@ -102,9 +139,5 @@ function functionAddress(text: string, host: Host, snapshot: HostSnapshot): stri
 
 function usage(message: string): IsogroupError {
   const actions = Object.entries(FORMS).map(([name, words]) => `${name} ${words.join(' ')}`)
-  return new IsogroupError(
-    'usage',
-    message,
-    `Changes are: ${[...actions, ...SETTINGS].join(', ')}.`,
-  )
+  return new IsogroupError('usage', message, `changes are ${[...actions, ...SETTINGS].join(', ')}`)
 }

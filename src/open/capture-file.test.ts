@@ -223,7 +223,8 @@ describe('captureSource()', () => {
   it.each([
     ['linux:', 'usage'],
     ['linux:/does/not/exist', 'no-source'],
-    ['model:asus-pn51', 'usage'],
+    ['model:nowhere', 'no-source'],
+    ['file:facts', 'usage'],
   ])('%s is refused with %s, and no file is left', async (source, code) => {
     const path = join(dir, 'never')
     const request = { source, path, identifiers: false, overwrite: false }

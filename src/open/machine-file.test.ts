@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { IsogroupError } from '../base/errors.ts'
 import { known, unknown } from '../base/fact.ts'
-import { parseMachine } from './machine-file.ts'
+import { MACHINE_FORMAT, parseMachine } from './machine-file.ts'
 
 const SMALL = {
   format: 'isogroup-machine',
@@ -147,7 +147,11 @@ function paths(value: unknown, at: readonly (string | number)[] = []): (string |
 
 describe('machines/', () => {
   const folder = new URL('../../machines/', import.meta.url)
-  const files = readdirSync(folder).filter((name) => name.endsWith('.json'))
+  const formatOf = (name: string): unknown =>
+    (JSON.parse(readFileSync(new URL(name, folder), 'utf8')) as { format: unknown }).format
+  const files = readdirSync(folder).filter(
+    (name) => name.endsWith('.json') && formatOf(name) === MACHINE_FORMAT,
+  )
 
   it('holds the eight real machines', () => {
     expect(files.length).toBeGreaterThanOrEqual(8)

@@ -3,23 +3,49 @@ import type { Host } from '../isolation/host.ts'
 import type { Kernel } from '../kernel/kernel.ts'
 import { linuxHost } from '../linux/linux-host.ts'
 import type { MachineDescription } from '../model/machine/description.ts'
-import { bootModel } from '../model/model.ts'
-import { modelKernel } from '../model/model-kernel.ts'
+import { bootModel, type Model } from '../model/model.ts'
+import type { Clock } from '../model/kernel-calls.ts'
+import { type ModelKernel, modelKernel } from '../model/model-kernel.ts'
+
+/** Time for deadlines: the model itself has none. */
+export const TIMERS: Clock = {
+  after: (milliseconds, callback) => {
+    const timer = setTimeout(callback, milliseconds)
+    return () => {
+      clearTimeout(timer)
+    }
+  },
+}
 
 /** Boots the machine and gives the kernel as root sees it. */
 export function bootKernel(machine: MachineDescription): Kernel {
-  const clock = {
-    after: (milliseconds: number, callback: () => void): (() => void) => {
-      const timer = setTimeout(callback, milliseconds)
-      return () => {
-        clearTimeout(timer)
-      }
-    },
-  }
-  return modelKernel(bootModel(machine), { clock })
+  return kernelOf(bootModel(machine))
+}
+
+/** What root sees of a booted machine; deadlines of writes run on the caller's clock. */
+export function kernelOf(model: Model): ModelKernel {
+  return modelKernel(model, { clock: TIMERS })
 }
 
 /** The booted machine as a host to look at; it brings its own names of devices. */
 export function modelHost(machine: MachineDescription): Host {
   return linuxHost(bootKernel(machine), `model ${machine.name}`)
+}
+
+export interface BootedHost {
+  readonly host: Host
+  /** What the kernel logged while it booted. */
+  readonly log: readonly string[]
+  /** Names of the PCI drivers it has. */
+  readonly drivers: readonly string[]
+}
+
+/** The same, with what only the model itself tells. */
+export function bootedHost(machine: MachineDescription): BootedHost {
+  const model = bootModel(machine)
+  return {
+    host: linuxHost(kernelOf(model), `model ${machine.name}`),
+    log: model.context.log,
+    drivers: [...model.pci.bus.drivers.keys()],
+  }
 }

@@ -12,7 +12,7 @@ import { MACHINE_FORMAT, parseMachine } from './machine-file.ts'
 import { modelHost } from './model-host.ts'
 import { MODEL_FORMAT, parseModel } from './model-file.ts'
 import { builtInMachine, machineNames, openHost, openKernel } from './open-host.ts'
-import { recordedMachine } from './recorded-machine.ts'
+import { recordedTwin } from './recorded-machine.ts'
 
 function jsonOf(name: string): { readonly format: string } {
   const path = new URL(`../../machines/${name}.json`, import.meta.url)
@@ -104,7 +104,7 @@ describe('twins of recorded machines', () => {
     '%s: the model forms the groups of the real kernel',
     (name) => {
       const file = parseMachine(jsonOf(name))
-      const model = bootModel(recordedMachine(file))
+      const model = bootModel(recordedTwin(file).machine)
       const listed = file.snapshot.functions.map(({ address }) => address)
       expect([...model.pci.bus.devices.keys()].sort()).toEqual([...listed].sort())
       const real = new Map<string, string[]>()
@@ -118,13 +118,20 @@ describe('twins of recorded machines', () => {
 
   it.each(namesWith(MACHINE_FORMAT))('%s: every function has the driver that it had', (name) => {
     const file = parseMachine(jsonOf(name))
-    const model = bootModel(recordedMachine(file))
+    const model = bootModel(recordedTwin(file).machine)
     const drivers = new Map(
       [...model.pci.bus.devices].map(([address, { driver }]) => [address, driver?.name ?? null]),
     )
     for (const { address, driver } of file.snapshot.functions) {
       if (driver.known) expect([address, drivers.get(address)]).toEqual([address, driver.value])
     }
+  })
+
+  it('number groups from the graphics on where the kernel did', async () => {
+    const host = modelHost(await builtInMachine('hp-spectre-15-df1'))
+    const groups = new Map(host.snapshot().functions.map(({ address, group }) => [address, group]))
+    const numbers = ['0000:00:02.0', '0000:00:00.0', '0000:01:00.0'].map((at) => groups.get(at))
+    expect(numbers).toEqual(['0', '1', '2'].map((value) => ({ known: true, value })))
   })
 
   it('boot the kernel that formed the groups', async () => {

@@ -8,6 +8,7 @@ import { IsogroupError } from '../base/errors.ts'
 import type { Host } from '../isolation/host.ts'
 import type { KernelView } from '../kernel/kernel.ts'
 import type { MachineDescription } from '../model/machine/description.ts'
+import type { Twin } from './twin.ts'
 
 export const SOURCE_FORMS = [
   'linux',
@@ -104,7 +105,7 @@ async function openFile(path: string): Promise<Host> {
     if (json.format === 'isogroup-machine') return machineHost(json)
     if (json.format === 'isogroup-model') {
       const { modelHost } = await import('./model-host.ts')
-      return modelHost(await machineIn(json))
+      return modelHost((await machineIn(json)).machine)
     }
     if (json.format === 'isogroup-capture') {
       const { recordedKernel } = await import('../kernel/recorded.ts')
@@ -130,6 +131,11 @@ async function openModel(name: string): Promise<Host> {
  * @throws IsogroupError no-source, bad-machine
  */
 export async function builtInMachine(name: string): Promise<MachineDescription> {
+  return (await builtInTwin(name)).machine
+}
+
+/** The same with what had to be assumed of a recorded host. @throws IsogroupError no-source, bad-machine */
+export async function builtInTwin(name: string): Promise<Twin> {
   const names = machineNames()
   if (!names.includes(name)) {
     throw new IsogroupError(
@@ -142,15 +148,19 @@ export async function builtInMachine(name: string): Promise<MachineDescription> 
   return machineIn(await readJsonFile(`${machineDirectory()}${name}.json`))
 }
 
-async function machineIn(json: unknown): Promise<MachineDescription> {
+/**
+ * The machine in a parsed file of either format: one as people write it, or the twin of a recorded host.
+ * @throws IsogroupError bad-machine, newer-version
+ */
+async function machineIn(json: unknown): Promise<Twin> {
   if (isModel(json)) {
     const { parseModel } = await import('./model-file.ts')
     const { buildMachine } = await import('../model/machine/builder.ts')
-    return buildMachine(parseModel(json).form)
+    return { machine: buildMachine(parseModel(json).form), assumed: [] }
   }
   const { parseMachine } = await import('./machine-file.ts')
-  const { recordedMachine } = await import('./recorded-machine.ts')
-  return recordedMachine(parseMachine(json))
+  const { recordedTwin } = await import('./recorded-machine.ts')
+  return recordedTwin(parseMachine(json))
 }
 
 function isModel(json: unknown): boolean {

@@ -15,6 +15,7 @@ import type {
   IommuUnit,
   PciFunction,
 } from '../isolation/host.ts'
+import { driverRole } from '../isolation/assess/driver-roles.ts'
 import { readInterrupts } from '../isolation/assess/interrupts.ts'
 import { buildTopology } from '../isolation/topology/topology.ts'
 import type {
@@ -118,6 +119,10 @@ function iommuOf(
     if (!inUse) return null
   }
   const kind = kindOf(units.known ? units.value : [], cpu)
+  if (units.known && units.value.every((unit) => unit.kind === 'other')) {
+    const name = kind === 'amd' ? 'AMD-Vi' : 'VT-d'
+    assumed.push(`IOMMU: ${name}, for ${units.value.map((unit) => unit.name).join(' ')}`)
+  }
   const type = groups.known ? groups.value.find((group) => group.type.known)?.type : undefined
   const verdict = readInterrupts(snapshot, buildTopology(snapshot)).host
   if (verdict.verdict === 'unknown') assumed.push('interrupt remapping: on')
@@ -149,9 +154,7 @@ function unitsOf(
   functions: readonly PciFunction[],
 ): readonly UnitDescription[] {
   const scope = scopeOfAll(functions)
-  if (units.length === 0) {
-    return [{ name: kind === 'amd' ? 'ivhd0' : 'dmar0', attributes: {}, scope }]
-  }
+  if (units.length === 0) return assumedUnits(kind, functions, scope)
   if (units.length === 1) return units.map(({ name, attributes }) => ({ name, attributes, scope }))
   return units.map(({ name, attributes }) => ({
     name,
@@ -160,6 +163,31 @@ function unitsOf(
       .filter(({ unit }) => unit.known && unit.value === name)
       .map(({ address }) => address),
   }))
+}
+
+/**
+ * One unit for all, or where an Intel host counts its groups from the graphics on, that one's own first:
+ * groups are numbered in the order of units.
+ */
+function assumedUnits(
+  kind: 'intel' | 'amd',
+  functions: readonly PciFunction[],
+  scope: readonly string[] | null,
+): readonly UnitDescription[] {
+  if (kind === 'amd') return [{ name: 'ivhd0', attributes: {}, scope }]
+  const graphics = functions.find(
+    ({ group, classCode, parent }) =>
+      group.known && group.value === '0' && parent === null && isDisplay(classCode),
+  )
+  if (graphics === undefined) return [{ name: 'dmar0', attributes: {}, scope }]
+  return [
+    { name: 'dmar0', attributes: {}, scope: [graphics.address] },
+    { name: 'dmar1', attributes: {}, scope },
+  ]
+}
+
+function isDisplay(classCode: Fact<number>): boolean {
+  return classCode.known && classCode.value >>> 16 === 0x03
 }
 
 /**
@@ -237,11 +265,14 @@ function parentsFirst(functions: readonly FunctionDescription[]): readonly Funct
   )
 }
 
+/** Every model has it. */
+const VFIO_PCI = 'vfio-pci'
+
 /** Drivers by the devices they hold: what binds in the twin is what bound on the host. */
 function driversOf(snapshot: HostSnapshot): readonly DriverDescription[] {
   const ids = new Map<string, Map<string, { vendor: number; device: number }>>()
   for (const { driver, vendor, device } of snapshot.functions) {
-    if (!driver.known || driver.value === null) continue
+    if (!driver.known || driver.value === null || driver.value === VFIO_PCI) continue
     const of = ids.get(driver.value) ?? new Map<string, { vendor: number; device: number }>()
     ids.set(driver.value, of)
     if (!vendor.known || !device.known) continue
@@ -251,7 +282,7 @@ function driversOf(snapshot: HostSnapshot): readonly DriverDescription[] {
   return [...ids].map(([name, of]) => ({
     name,
     module: name.replaceAll('-', '_'),
-    managesDma: false,
+    managesDma: driverRole(name) !== 'kernel',
     ids: [...of.values()],
   }))
 }

@@ -3,13 +3,9 @@
  * difference. The changes are made on the machine's twin in the model; the machine itself is not touched.
  */
 import { assess } from '../../isolation/assess/assess.ts'
-import {
-  assessmentDifference,
-  type Difference,
-  type GroupState,
-} from '../../isolation/difference/difference.ts'
+import { assessmentDifference, type Difference } from '../../isolation/difference/difference.ts'
 import { rulesFor } from '../../isolation/groups/rules.ts'
-import type { HostSnapshot, PciFunction } from '../../isolation/host.ts'
+import type { HostSnapshot } from '../../isolation/host.ts'
 import { buildTopology } from '../../isolation/topology/topology.ts'
 import { parseChanges } from '../change-words.ts'
 import type { Invocation } from '../invocation.ts'
@@ -17,35 +13,42 @@ import { type AssessedSide, whatIfJson } from '../json/what-if-json.ts'
 import { printJson } from '../print-json.ts'
 import { hanging, type Screen } from '../screen.ts'
 import { counted } from '../text/count-text.ts'
-import { type DeviceLayout, deviceLayout, deviceLine } from '../text/device-text.ts'
-import { strengthLetters } from '../text/strength-text.ts'
+import { deviceLayout } from '../text/device-text.ts'
+import { differenceLines, type Functions } from '../text/difference-text.ts'
+import { strengthLegend } from '../text/strength-text.ts'
 
 export async function run(invocation: Invocation, args: readonly string[]): Promise<void> {
-  const { whatIf } = await import('../../open/what-if.ts')
-  const { source, kernel, out, err } = invocation
+  const { whatIf, kindsToAdd } = await import('../../open/what-if.ts')
+  const { source, kernel, out, err, numeric } = invocation
   const host = await invocation.open(source)
-  const changes = parseChanges(args, host)
+  const changes = parseChanges(args, host, kindsToAdd())
   const answer = await whatIf(source, host, changes, kernel)
   const before = side(answer.before.snapshot())
   const after = side(answer.after.snapshot())
   const differences = assessmentDifference(before.assessment, after.assessment, answer.addresses)
-  const { notes, assumed } = answer
+  const { notes, assumed, deviations } = answer
   if (invocation.json) {
     const name = host.snapshot().source
-    const json = whatIfJson({ host: name, changes, before, after, differences, notes, assumed })
-    printJson(out, 'WhatIf', json)
+    const told = { host: name, changes, before, after, differences, notes, assumed, deviations }
+    printJson(out, 'WhatIf', whatIfJson(told))
     return
   }
-  out.print(differences.flatMap((one, n) => differenceLines(one, n, before, after, invocation)))
+  const shown = [...before.functions.values(), ...after.functions.values()]
+  const layout = deviceLayout(out, numeric, shown)
+  out.print(
+    differenceLines(differences, { before: before.functions, after: after.functions, layout }),
+  )
   err.print([
     ...notes.flatMap((note) => hanging('note: ', note, err.width)),
     summary(differences, before, after),
+    ...deviationLines(deviations, err),
     ...assumptionLines(assumed, err),
+    ...(differences.length === 0 ? [] : strengthLegend()),
   ])
 }
 
 interface Side extends AssessedSide {
-  readonly functions: ReadonlyMap<string, PciFunction>
+  readonly functions: Functions
 }
 
 function side(snapshot: HostSnapshot): Side {
@@ -56,67 +59,23 @@ function side(snapshot: HostSnapshot): Side {
   }
 }
 
-const TITLE: Readonly<Record<Difference['kind'], string>> = {
-  regrouped: 'other groups',
-  added: 'devices come',
-  removed: 'devices go',
-  changed: 'same group, other guarantees',
-}
-
-function differenceLines(
-  difference: Difference,
-  position: number,
-  before: Side,
-  after: Side,
-  { out, numeric }: Invocation,
-): readonly string[] {
-  const layout = deviceLayout(out, numeric, [
-    ...before.functions.values(),
-    ...after.functions.values(),
-  ])
-  const title = out.paint('bold', TITLE[difference.kind])
-  return [
-    ...(position === 0 ? [] : ['']),
-    title,
-    ...difference.before.flatMap((state) => stateLines('-', state, before, layout)),
-    ...difference.after.flatMap((state) => stateLines('+', state, after, layout)),
-    ...changeLines(difference, out),
-  ]
-}
-
-function stateLines(
-  mark: '-' | '+',
-  state: GroupState,
-  { functions }: Side,
-  layout: DeviceLayout,
-): readonly string[] {
-  const { screen } = layout
-  const sign = screen.paint(mark === '-' ? 'red' : 'green', mark)
-  const name = state.id === null ? 'no group' : `group ${state.id}`
-  const strength = strengthLetters(state.strength, screen)
-  const verdict = state.viability === null ? '' : `  ${state.viability.verdict}`
-  return [
-    `${sign} ${name.padEnd('group 9999'.length)}  ${strength}${verdict}`,
-    ...state.devices.map((address) => {
-      const fn = functions.get(address)
-      return fn === undefined ? `${sign}   ${address}` : `${sign} ${deviceLine(fn, layout, '  ')}`
-    }),
-  ]
-}
-
-function changeLines({ strength, viability }: Difference, screen: Screen): readonly string[] {
-  const lines = strength.flatMap(({ bit, before, after, evidence }) =>
-    hanging(`  ${bit}: `, `${before} becomes ${after}: ${evidence}`, screen.width),
-  )
-  if (viability === null) return lines
-  return [...lines, `  viability: ${viability.before} becomes ${viability.after}`]
-}
-
 function summary(differences: readonly Difference[], before: Side, after: Side): string {
   const count = after.assessment.groups.length
   const groups = `${counted(before.assessment.groups.length, 'group')} before, ${String(count)} after`
   if (differences.length === 0) return `${groups}: nothing would be different`
   return `${groups}: ${counted(differences.length, 'difference')}`
+}
+
+const DEVIATIONS_MAX = 4
+
+function deviationLines(deviations: readonly string[], screen: Screen): readonly string[] {
+  const count = deviations.length
+  if (count === 0) return []
+  const rest = count - DEVIATIONS_MAX
+  const more = rest > 0 ? ` and ${String(rest)} more` : ''
+  const devices = deviations.slice(0, DEVIATIONS_MAX).join(' ')
+  const text = `the twin groups ${counted(count, 'device')} differently from the host: ${devices}${more}`
+  return hanging('note: ', text, screen.width)
 }
 
 const ASSUMED_MAX = 5

@@ -15,6 +15,8 @@ export interface WhatIfJson {
   readonly notes: readonly string[]
   /** What was not known of the host, and how its twin has it. */
   readonly assumed: readonly string[]
+  /** Devices that the host groups otherwise than its twin. */
+  readonly deviations: readonly string[]
 }
 
 /** The same shape as in `ls --json`. */

@@ -49,4 +49,8 @@ export const whatIf: v.GenericSchema = result('WhatIf', {
     v.array(v.string()),
     v.description('not known of the host, and assumed on both sides'),
   ),
+  deviations: v.pipe(
+    v.array(address),
+    v.description('devices that the host groups otherwise than its twin'),
+  ),
 })

@@ -44,17 +44,22 @@ export interface Difference {
 }
 
 /**
- * @param addresses the name after the change by the name before it, for every device that is still there
- *   under another name; names that are not in it stay
+ * @param addresses the name after the change by the name before it, null for a device that is gone; names
+ *   that are not in it stay. Another device may have the name of one that is gone.
  */
 export function assessmentDifference(
   before: Assessment,
   after: Assessment,
-  addresses: ReadonlyMap<string, string>,
+  addresses: ReadonlyMap<string, string | null>,
 ): readonly Difference[] {
   const old = statesOf(before)
   const fresh = statesOf(after)
-  const renamed = old.map((state) => state.devices.map((name) => addresses.get(name) ?? name))
+  const nameNow = (name: string): string => {
+    const now = addresses.get(name)
+    // No device has a name with a blank in it.
+    return now === null ? `${name} gone` : (now ?? name)
+  }
+  const renamed = old.map((state) => state.devices.map(nameNow))
   return pieces(renamed, fresh)
     .map(({ left, right }) =>
       difference(

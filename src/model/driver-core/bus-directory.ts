@@ -3,17 +3,29 @@
  * (drivers/base/bus.c).
  *
  *     /sys/bus/pci/  devices/ drivers/ drivers_autoprobe drivers_probe uevent
- *     /sys/bus/pci/drivers/vfio-pci/  bind unbind new_id remove_id module -> 0000:01:00.0 ->
+ *     /sys/bus/pci/drivers/vfio-pci/  bind unbind uevent new_id remove_id module -> 0000:01:00.0 ->
+ *
+ * What these files answer is easily read wrong: `bind` tells how it went, `drivers_probe` only that
+ * somebody was asked.
  */
 import type { KernelContext } from '../context.ts'
 import { Errno } from '../errno.ts'
 import { type Directory, directory, type File, type Node, relativeLink } from '../sysfs/node.ts'
+import { writtenWord } from '../sysfs/written-text.ts'
 import type { Task } from '../task.ts'
-import { attachDevice, bindDriver, boundDevices, matches, releaseDriver } from './bind.ts'
+import {
+  attachDevice,
+  bindDriver,
+  boundDevices,
+  driverPath,
+  matches,
+  releaseDriver,
+} from './bind.ts'
 import type { Bus } from './bus.ts'
-import { firstLine } from './core-attributes.ts'
+import { syntheticEvent } from './core-attributes.ts'
 import type { Device } from './device.ts'
 import type { Driver } from './driver.ts'
+import type { PlainObject } from './uevents.ts'
 
 /** /sys/bus/<name> */
 export function busDirectory(context: KernelContext, bus: Bus): Directory {
@@ -29,7 +41,8 @@ export function busDirectory(context: KernelContext, bus: Bus): Directory {
         bus.autoprobe = bytes[0] !== 0x30
       },
     }),
-    drivers_probe: () => writeOnly((name) => probeByName(context, bus, name)),
+    drivers_probe: () => nameFile((name) => probeByName(context, bus, name)),
+    uevent: () => ueventFile(context, { path: `/bus/${bus.name}`, subsystem: 'bus' }),
     ...bus.files,
   })
 }
@@ -47,25 +60,31 @@ function driversDirectory(context: KernelContext, bus: Bus): Directory {
 
 /** Names of devices and of files live in one directory. */
 function driverDirectory(context: KernelContext, bus: Bus, driver: Driver): Directory {
-  const path = `/bus/${bus.name}/drivers/${driver.name}`
-  const bound = boundDevices(bus, driver)
+  const path = driverPath(driver)
+  const bound = boundDevices(driver)
   const { module } = driver
-  const files: Record<string, () => Node | undefined> = {
-    bind: () => writeOnly((name) => bindByName(context, bus, driver, name)),
-    unbind: () => writeOnly((name) => unbindByName(context, bus, driver, name)),
-    uevent: () => writeOnly(() => nothing()),
+  const fixed = directory({
+    bind: () => nameFile((name) => bindByName(context, bus, driver, name)),
+    unbind: () => nameFile((name) => unbindByName(context, bus, driver, name)),
+    uevent: () => ueventFile(context, { path, subsystem: 'drivers' }),
     ...bus.driverFiles?.(driver),
-    module: () => (module === null ? undefined : relativeLink(path, `/module/${module}`)),
-  }
-  const fixed = directory(files)
+    ...(module === null ? {} : { module: (): Node => relativeLink(path, `/module/${module}`) }),
+  })
   return {
     kind: 'directory',
-    list: () => [...fixed.list(), ...bound.keys()],
+    list: () => [...fixed.list(), ...[...bound.values()].filter(isLinked).map(({ name }) => name)],
     find: (name) => {
       const device = bound.get(name)
-      return device === undefined ? fixed.find(name) : relativeLink(path, device.path)
+      return device !== undefined && isLinked(device)
+        ? relativeLink(path, device.path)
+        : fixed.find(name)
     },
   }
+}
+
+/** The link there and the link back come and go together; a driver has the device for longer. */
+function isLinked(device: Device): boolean {
+  return device.links.has('driver')
 }
 
 function linksTo(path: string, devices: ReadonlyMap<string, Device>): Directory {
@@ -79,9 +98,22 @@ function linksTo(path: string, devices: ReadonlyMap<string, Device>): Directory 
   }
 }
 
-/** A file of mode 0200 that takes one line. */
-export function writeOnly(store: (line: string) => Task<void>): File {
-  return { kind: 'file', mode: 0o200, write: (bytes) => store(firstLine(bytes)) }
+/** A file of mode 0200 that takes the name of a device. */
+function nameFile(store: (name: string) => Task<void>): File {
+  return { kind: 'file', mode: 0o200, write: (bytes) => store(writtenWord(bytes)) }
+}
+
+/** bus_uevent_store(), uevent_store() of a driver */
+function ueventFile(context: KernelContext, object: PlainObject): File {
+  return {
+    kind: 'file',
+    mode: 0o200,
+    // biome-ignore lint/correctness/useYield: a store is a task
+    write: function* (bytes): Task<void> {
+      const { action, variables } = syntheticEvent(context, object.path, bytes)
+      context.uevents.emitPlain(action, object, variables)
+    },
+  }
 }
 
 /** bind_store() @throws Errno ENODEV (no such device, or no match), and those of bindDriver */
@@ -91,11 +123,14 @@ function* bindByName(context: KernelContext, bus: Bus, driver: Driver, name: str
   yield* bindDriver(context, device, driver)
 }
 
-/** unbind_store() @throws Errno ENODEV (no such device, or bound to something else) */
+/**
+ * unbind_store(): looks at the driver without the lock, then releases whichever driver there is.
+ * @throws Errno ENODEV (no such device, or bound to something else)
+ */
 function* unbindByName(context: KernelContext, bus: Bus, driver: Driver, name: string): Task<void> {
   const device = bus.devices.get(name)
   if (device?.driver !== driver) throw new Errno('ENODEV', name)
-  yield* releaseDriver(context, device, driver)
+  yield* releaseDriver(context, device)
 }
 
 /**
@@ -111,9 +146,4 @@ function* probeByName(context: KernelContext, bus: Bus, name: string): Task<void
   } catch (error) {
     throw error instanceof Errno ? new Errno('EINVAL', error.message) : error
   }
-}
-
-// biome-ignore lint/correctness/useYield: a store is a task
-function* nothing(): Task<void> {
-  return
 }

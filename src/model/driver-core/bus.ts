@@ -36,8 +36,13 @@ export class Bus {
   readonly devices: Map<string, Device> = new Map()
   /** By name, in registration order. */
   readonly drivers: Map<string, Driver> = new Map()
-  /** Devices that each driver is linked to, by name. */
+  /**
+   * Devices that each driver has, by name, the longest bound first. From before its probe until after
+   * its remove, so longer than the link in the driver's directory.
+   */
   readonly bound: Map<Driver, Map<string, Device>> = new Map()
+  /** Devices whose probe asked to be tried again later (deferred_probe_pending_list). */
+  readonly deferred: Set<Device> = new Set()
   /** Further files of the bus's directory ("rescan"). */
   files: Readonly<Record<string, () => Node | undefined>> = {}
   /** Further files of a driver's directory ("new_id"). */

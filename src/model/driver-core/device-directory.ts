@@ -3,7 +3,8 @@
  * to, and its children, those of a class in a directory of the class's name.
  *
  *     /sys/devices/pci0000:00/0000:00:01.0/0000:01:00.0/
- *         uevent driver_override power/ driver -> subsystem -> iommu_group -> net/eth0/
+ *         uevent driver_override power/ driver -> subsystem -> iommu_group ->
+ *         net/eth0/  uevent power/ subsystem -> device ->
  */
 import { type Directory, type File, type Node, relativeLink } from '../sysfs/node.ts'
 import type { Attribute, Device } from './device.ts'
@@ -21,7 +22,8 @@ export function deviceDirectory(core: readonly Attribute[], device: Device): Dir
 function* attributes(core: readonly Attribute[], device: Device): Generator<Attribute> {
   yield* core
   for (const table of device.attributes) yield* table
-  yield* device.driver?.attributes ?? []
+  // device_remove() takes them away before the driver lets go, as it does the link.
+  if (device.links.has('driver')) yield* device.driver?.attributes ?? []
 }
 
 function* names(core: readonly Attribute[], device: Device): Generator<string> {
@@ -29,6 +31,7 @@ function* names(core: readonly Attribute[], device: Device): Generator<string> {
     if (attribute.visible?.(device) !== false) yield attribute.name
   }
   yield* device.links.keys()
+  if (classParent(device) !== null) yield 'device'
   yield* device.directories.keys()
   if (subsystem(device) !== null) yield 'subsystem'
   yield 'power'
@@ -45,6 +48,10 @@ function find(core: readonly Attribute[], device: Device, name: string): Node | 
   if (name === 'subsystem') {
     const target = subsystem(device)
     return target === null ? undefined : relativeLink(device.path, target)
+  }
+  if (name === 'device') {
+    const parent = classParent(device)
+    if (parent !== null) return relativeLink(device.path, parent.path)
   }
   if (name === 'power') return powerDirectory(device)
   const made = device.directories.get(name)
@@ -78,6 +85,11 @@ function classDirectory(
 function subsystem(device: Device): string | null {
   if (device.bus !== null) return `/bus/${device.bus.name}`
   return device.className === null ? null : `/class/${device.className}`
+}
+
+/** Members of a class link to the device they belong to (device_add_class_symlinks). */
+function classParent({ className, parent }: Device): Device | null {
+  return className === null ? null : parent
 }
 
 function attributeFile(device: Device, attribute: Attribute): File {

@@ -50,7 +50,7 @@ export class Device {
   /** Without /sys: "/devices/pci0000:00/0000:00:01.0". */
   readonly path: string
   readonly subdirectory: string | null
-  readonly node: DeviceInit['node'] | null
+  readonly node: NonNullable<DeviceInit['node']> | null
   /** Files beside those of the core; a driver or the bus may add tables later. */
   readonly attributes: (readonly Attribute[])[]
   /** Links made by others: "iommu", "iommu_group", "physfn", "virtfn0". By name. */
@@ -63,17 +63,22 @@ export class Device {
   readonly lock: Mutex
   readonly power: RuntimePower
 
+  /** Set from before its probe until after its remove. The `driver` link has a shorter life. */
   driver: Driver | null = null
   /** What the driver keeps about the device (dev_set_drvdata). */
   driverData: unknown = null
   driverOverride: string | null = null
   /** On the bus and in sysfs. */
   registered = false
+  /**
+   * device_add is far enough that a driver may have it: it is in its group, and it was announced
+   * (DEV_FLAG_READY_TO_PROBE). Until then whoever finds it on the bus is told to come again.
+   */
+  readyToProbe = false
   /** device_del has begun (dev->p->dead): no driver may bind any more. */
   dead = false
-  /** Probing is allowed: false between device_add and pci_bus_add_device, and for undecided stable kernels' ready flag. */
+  /** Whether its bus lets it match at all: PCI does not between device_add and pci_bus_add_device. */
   matchable = true
-  /** The probe of this device is under way or finished: bound (device_is_bound). */
   iommuGroup: IommuGroup | null = null
   /** KEY=value pairs that every uevent of the device carries, in the kernel's order. */
   ueventVariables: () => readonly (readonly [key: string, value: string])[] = () => []

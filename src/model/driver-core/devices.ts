@@ -1,18 +1,22 @@
 /**
- * Every registered device that no bus holds at its root: where /sys/devices begins, and the members of
- * each class for /sys/class (drivers/base/class.c).
+ * Every registered device that no other device holds: where /sys/devices begins, and the members of each
+ * class for /sys/class (drivers/base/class.c). Devices without a parent may lie deeper than the top
+ * (/sys/devices/virtual/vfio/9); the directories above them are there as long as something is in them.
  */
 import { type Directory, relativeLink } from '../sysfs/node.ts'
 import type { Attribute, Device } from './device.ts'
 import { deviceDirectory } from './device-directory.ts'
 
+/** A directory above devices without a parent. */
+type Level = Map<string, Level | Device>
+
 export class Devices {
-  /** Devices without a parent, by path. */
-  readonly #roots = new Map<string, Device>()
+  /** Below /devices. */
+  readonly #top: Level = new Map()
   readonly #classes = new Map<string, Map<string, Device>>()
 
   add(device: Device): void {
-    if (device.parent === null) this.#roots.set(device.path, device)
+    if (device.parent === null) place(this.#top, namesOf(device), device)
     if (device.className === null) return
     const members = this.#classes.get(device.className) ?? new Map<string, Device>()
     members.set(device.name, device)
@@ -20,7 +24,7 @@ export class Devices {
   }
 
   delete(device: Device): void {
-    this.#roots.delete(device.path)
+    if (device.parent === null) displace(this.#top, namesOf(device))
     if (device.className !== null) this.#classes.get(device.className)?.delete(device.name)
   }
 
@@ -36,7 +40,7 @@ export class Devices {
 
   /** /sys/devices @param core see core-attributes.ts */
   directory(core: readonly Attribute[]): Directory {
-    return this.#level(core, '/devices')
+    return levelDirectory(core, this.#top)
   }
 
   /** /sys/class */
@@ -50,27 +54,39 @@ export class Devices {
       },
     }
   }
+}
 
-  /** Directories above the roots ("virtual", "virtual/vfio") exist as long as something is in them. */
-  #level(core: readonly Attribute[], path: string): Directory {
-    const below = (): Map<string, Device | null> => {
-      const names = new Map<string, Device | null>()
-      for (const [at, device] of this.#roots) {
-        if (!at.startsWith(`${path}/`)) continue
-        const [name = '', ...rest] = at.slice(path.length + 1).split('/')
-        names.set(name, rest.length === 0 ? device : null)
-      }
-      return names
-    }
-    return {
-      kind: 'directory',
-      list: () => [...below().keys()],
-      find: (name) => {
-        const own = this.#roots.get(`${path}/${name}`)
-        if (own !== undefined) return deviceDirectory(core, own)
-        return below().has(name) ? this.#level(core, `${path}/${name}`) : undefined
-      },
-    }
+/** "/devices/virtual/vfio/9": virtual, vfio, 9. */
+function namesOf({ path }: Device): readonly string[] {
+  return path.split('/').slice(2)
+}
+
+function place(level: Level, [name = '', ...below]: readonly string[], device: Device): void {
+  if (below.length === 0) {
+    level.set(name, device)
+    return
+  }
+  const known = level.get(name)
+  const next: Level = known instanceof Map ? known : new Map()
+  level.set(name, next)
+  place(next, below, device)
+}
+
+function displace(level: Level, [name = '', ...below]: readonly string[]): void {
+  const found = level.get(name)
+  if (found instanceof Map) displace(found, below)
+  if (!(found instanceof Map) || found.size === 0) level.delete(name)
+}
+
+function levelDirectory(core: readonly Attribute[], level: Level): Directory {
+  return {
+    kind: 'directory',
+    list: () => [...level.keys()],
+    find: (name) => {
+      const found = level.get(name)
+      if (found === undefined) return undefined
+      return found instanceof Map ? levelDirectory(core, found) : deviceDirectory(core, found)
+    },
   }
 }
 

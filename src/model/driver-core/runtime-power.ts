@@ -3,23 +3,28 @@
  * with it everything above it; who may sleep ("auto") sleeps when nobody does.
  *
  *     active --last user gone, control auto, no child awake--> suspended --anybody needs it--> active
+ *
+ * A device is reached through those above it. So a parent wakes before its child and falls asleep after
+ * its last one. The kernel lets devices fall asleep in the background, a moment later; here it is at once.
  */
+import { Errno } from '../errno.ts'
 
 export type RuntimeStatus = 'active' | 'suspended' | 'suspending' | 'resuming' | 'unsupported'
 
 export class RuntimePower {
   readonly parent: RuntimePower | null
   /** power/control: "on" forbids suspending, "auto" allows it. */
-  control: 'on' | 'auto' = 'on'
-  /** References that keep the device active; "on" is one of them. */
+  control: 'on' | 'auto' = 'auto'
+  /** References that keep the device active, the one of control "on" left out. */
   usageCount = 0
   /** Children that are active (child_count). */
   activeChildren = 0
   status: RuntimeStatus = 'suspended'
   /** pm_runtime_enable() was called: otherwise status reads "unsupported". */
   enabled = false
-  /** What suspending and resuming do to the device; may refuse by throwing. */
+  /** What suspending does to the device; an Errno that it throws means that it stays awake. */
   suspend: () => void = () => undefined
+  /** What waking does to it; what it throws reaches whoever needed the device. */
   wake: () => void = () => undefined
 
   constructor(parent: RuntimePower | null) {
@@ -27,11 +32,16 @@ export class RuntimePower {
   }
 }
 
-/** pm_runtime_set_active(), pm_runtime_enable(): a device that works is active. */
+/**
+ * What pci_pm_init() does with a function that was just found: it is awake, and it stays so until somebody
+ * writes "auto" (pm_runtime_forbid, pm_runtime_set_active, pm_runtime_enable).
+ */
 export function enableRuntimePower(power: RuntimePower): void {
   if (power.enabled) return
+  power.control = 'on'
   power.enabled = true
-  activate(power)
+  holdParent(power)
+  power.status = 'active'
 }
 
 /** Before the device goes: its parent need not stay awake for it. */
@@ -44,32 +54,40 @@ export function disableRuntimePower(power: RuntimePower): void {
 /** pm_runtime_get_sync(): one more user, and the device is awake. */
 export function resume(power: RuntimePower): void {
   power.usageCount += 1
-  if (power.enabled && power.status !== 'active') {
-    power.wake()
-    activate(power)
-  }
+  wakeUp(power)
 }
 
-/** pm_runtime_put(): one user less, and the device sleeps when it may. */
+/** pm_runtime_put(): one user less, and the device sleeps when it may. One too many is ignored. */
 export function suspendIfIdle(power: RuntimePower): void {
-  power.usageCount -= 1
-  settle(power)
+  if (power.usageCount > 0) power.usageCount -= 1
+  requestIdle(power)
 }
 
 /** pm_runtime_allow(): `power/control` becomes auto. */
 export function allow(power: RuntimePower): void {
   if (power.control === 'auto') return
   power.control = 'auto'
-  settle(power)
+  requestIdle(power)
 }
 
 /** pm_runtime_forbid(): `power/control` becomes on, and the device wakes. */
 export function forbid(power: RuntimePower): void {
   if (power.control === 'on') return
   power.control = 'on'
-  if (!power.enabled || power.status === 'active') return
-  power.wake()
-  activate(power)
+  wakeUp(power)
+}
+
+/** pm_request_idle(): the device sleeps if nothing keeps it awake. */
+export function requestIdle(power: RuntimePower): void {
+  if (!power.enabled || power.status !== 'active') return
+  if (power.control === 'on' || power.usageCount > 0 || power.activeChildren > 0) return
+  try {
+    power.suspend()
+  } catch (error) {
+    if (error instanceof Errno) return
+    throw error
+  }
+  quieten(power)
 }
 
 /** What `power/runtime_status` shows. */
@@ -77,26 +95,31 @@ export function runtimeStatus(power: RuntimePower): RuntimeStatus {
   return power.enabled ? power.status : 'unsupported'
 }
 
-function settle(power: RuntimePower): void {
-  if (!power.enabled || power.status !== 'active') return
-  if (power.control === 'on' || power.usageCount > 0 || power.activeChildren > 0) return
-  power.suspend()
-  quieten(power)
-}
-
-function activate(power: RuntimePower): void {
-  power.status = 'active'
-  if (power.parent === null) return
-  power.parent.activeChildren += 1
-  if (power.parent.enabled && power.parent.status !== 'active') {
-    power.parent.wake()
-    activate(power.parent)
+function wakeUp(power: RuntimePower): void {
+  if (!power.enabled || power.status === 'active') return
+  holdParent(power)
+  try {
+    power.wake()
+  } catch (error) {
+    releaseParent(power)
+    throw error
   }
+  power.status = 'active'
 }
 
 function quieten(power: RuntimePower): void {
   power.status = 'suspended'
-  if (power.parent === null) return
-  power.parent.activeChildren -= 1
-  settle(power.parent)
+  releaseParent(power)
+}
+
+function holdParent({ parent }: RuntimePower): void {
+  if (parent === null) return
+  parent.activeChildren += 1
+  wakeUp(parent)
+}
+
+function releaseParent({ parent }: RuntimePower): void {
+  if (parent === null) return
+  parent.activeChildren -= 1
+  requestIdle(parent)
 }

@@ -29,6 +29,8 @@ export function classId(
 
 /** The ids of a driver in id-rows.ts. */
 export function listedIds(driver: string): readonly DeviceId[] {
+  const known = LISTED.get(driver)
+  if (known !== undefined) return known
   const ids: DeviceId[] = []
   for (const row of (ID_ROWS[driver] ?? '').trim().split('\n')) {
     const [vendor = '', devices = ''] = row.split(':')
@@ -36,5 +38,9 @@ export function listedIds(driver: string): readonly DeviceId[] {
       ids.push(deviceId(parseInt(vendor, 16), parseInt(device, 16)))
     }
   }
+  LISTED.set(driver, ids)
   return ids
 }
+
+/** Read once for all machines of a program. */
+const LISTED = new Map<string, readonly DeviceId[]>()

@@ -86,6 +86,11 @@ const DEVICES: readonly (readonly [id: string, name: string])[] = [
   ['8086:5917', 'UHD Graphics 620'],
 ]
 
+/** What pci.ids calls a vendor that machines are built from. @param id "8086" */
+export function vendorName(id: string): string | undefined {
+  return DEVICES.find(([known]) => known === id)?.[1]
+}
+
 /** @param names "8086", "8086:10d3", "C 02", "C 0200" and what each is called */
 export function pciIds(names: Readonly<Record<string, string>>): string {
   const all = new Map([...CLASSES, ...DEVICES, ...Object.entries(names)])

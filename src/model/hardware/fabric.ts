@@ -14,7 +14,7 @@
  */
 import type { PhysicalMemory } from '../memory/physical-memory.ts'
 import { AddressMap } from './address-map.ts'
-import type { HardwareFunction } from './function.ts'
+import type { BusMaster, HardwareFunction } from './function.ts'
 import { type Delivery, Port, type TranslationOf, type Wiring } from './port.ts'
 import type { Slots } from './slots.ts'
 
@@ -27,6 +27,8 @@ export class Fabric {
   readonly #watched = new WeakSet<HardwareFunction>()
   /** Virtual functions that are on the bus now. */
   readonly #virtual = new Map<HardwareFunction, number>()
+  /** The way to memory of each function that is on a bus. */
+  readonly #ports = new WeakMap<HardwareFunction, BusMaster>()
   readonly #deliveries: ((delivery: Delivery) => void)[] = []
   readonly #pins: ((fn: HardwareFunction, level: boolean) => void)[] = []
 
@@ -68,9 +70,23 @@ export class Fabric {
     this.#wiring.epoch += 1
   }
 
+  /**
+   * What the function itself uses to reach memory, for trying what it could do; undefined when it is on
+   * no bus.
+   */
+  portOf(fn: HardwareFunction): BusMaster | undefined {
+    return fn.config.present ? this.#ports.get(fn) : undefined
+  }
+
+  #connect(fn: HardwareFunction, inSlot: HardwareFunction, routingOffset: () => number): void {
+    const port = new Port(this.#wiring, fn, inSlot, routingOffset)
+    this.#ports.set(fn, port)
+    fn.connect(port)
+  }
+
   #plugged(fn: HardwareFunction): void {
     this.#wiring.addresses.changed(fn)
-    fn.connect(new Port(this.#wiring, fn, fn, () => 0))
+    this.#connect(fn, fn, () => 0)
     if (this.#watched.has(fn)) return
     this.#watched.add(fn)
     const { config } = fn
@@ -111,7 +127,7 @@ export class Fabric {
     for (let n = before; n < count; n++) {
       const virtual = physical.virtualFunction?.(n)
       const offset = (): number => config.read(sriov + 0x14, 2) + n * config.read(sriov + 0x16, 2)
-      if (virtual !== undefined) virtual.connect(new Port(this.#wiring, virtual, physical, offset))
+      if (virtual !== undefined) this.#connect(virtual, physical, offset)
     }
   }
 }

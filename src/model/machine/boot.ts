@@ -48,7 +48,9 @@ function drivers(parts: KernelParts): readonly Driver[] {
     enableSriov: (device: PciDevice, count: number) => enableSriov(pci, device, count),
     disableSriov: (device: PciDevice) => disableSriov(pci, device),
   }
-  return [...knownDrivers(services, machine.drivers), vfioPciDriver(context, vfio, fabric)]
+  const all = [...knownDrivers(services, machine.drivers), vfioPciDriver(context, vfio, fabric)]
+  const { loaded } = machine
+  return loaded === undefined ? all : all.filter(({ name }) => loaded.includes(name))
 }
 
 interface Chosen {

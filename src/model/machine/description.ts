@@ -23,6 +23,8 @@ export interface MachineDescription {
   readonly hostedBuses: readonly { readonly bus: string; readonly host: string }[]
   /** Drivers that this machine has beside the ones every model knows (drivers/known.ts). */
   readonly drivers: readonly DriverDescription[]
+  /** Names of the drivers that are loaded; absent = all that there are. */
+  readonly loaded?: readonly string[]
   /** Names of ids, shown as the machine's pci.ids: { "8086": "Intel Corporation", "8086:10d3": "82574L" }. */
   readonly names: Readonly<Record<string, string>>
 }

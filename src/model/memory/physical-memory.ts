@@ -134,7 +134,8 @@ class ChunkedMemory implements PhysicalMemory {
     if (!this.#exists(page)) {
       throw new Errno('EFAULT', `there is no memory at page ${page.toString(16)}`)
     }
-    const made = new Uint32Array(CHUNK * 1024)
+    // A small machine ends inside its chunk.
+    const made = new Uint32Array(Math.min(CHUNK, this.#end - (page & ~(CHUNK - 1))) * 1024)
     this.#backing[page >>> 9] = made
     return made
   }

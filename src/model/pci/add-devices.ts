@@ -4,7 +4,8 @@
  * its first probe there is a window in which user space may write driver_override.
  */
 import { atLeast } from '../../base/kernel-version.ts'
-import { attachDevice, errnoNumber } from '../driver-core/bind.ts'
+import { attachDevice } from '../driver-core/bind.ts'
+import { errnoNumber } from '../driver-core/probe-failure.ts'
 import { Errno } from '../errno.ts'
 import { step, type Task } from '../task.ts'
 import type { PciBus } from './pci-bus.ts'

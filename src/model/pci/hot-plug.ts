@@ -15,6 +15,7 @@ import { facesDown } from './setup-device.ts'
 const COMMAND = 0x04
 const MASTER_AND_SERR = 0x104
 const INTX_DISABLE = 0x400
+const SLOTS = 32
 
 /** Something appeared in a slot of the bus. Does nothing when the kernel knows what is there. */
 export function* hotPlugged(state: PciState, bus: PciBus, slot: number): Task<void> {
@@ -25,10 +26,24 @@ export function* hotPlugged(state: PciState, bus: PciBus, slot: number): Task<vo
     for (const device of [...bus.devices]) {
       if (!before.has(device) && isBridge(device)) yield* addHotBridge(state, device)
     }
+    if (state.options.firmwareHotPlug === true) return yield* checkBridge(state, bus)
     state.addressSpace.assign(bus)
-    if (state.options.firmwareHotPlug === true) assumePowered(bus)
     yield* addDevices(state, bus)
   })
+}
+
+/**
+ * acpiphp_check_bridge(): firmware says that something changed, and the kernel looks into every slot of
+ * the bus. What was taken from the kernel by a write to `remove` comes back with it.
+ */
+function* checkBridge(state: PciState, bus: PciBus): Task<void> {
+  for (let slot = 0; slot < SLOTS; slot++) {
+    if (bus.hardware?.functions.has(slot << 3) !== true) continue
+    yield* scanSlot(state, bus, slot << 3)
+    state.addressSpace.assign(bus)
+    assumePowered(bus)
+    yield* addDevices(state, bus)
+  }
 }
 
 /** acpiphp's enable_slot(): what firmware announces has power. */

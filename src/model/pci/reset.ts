@@ -14,12 +14,18 @@ import type { PciState } from './pci-state.ts'
 import { setPowerState } from './power.ts'
 import { type ResetMethod, RESET_METHODS, supportsReset } from './reset-methods.ts'
 import { hasResetFlag, specificReset } from './reset-quirks.ts'
+import { facesDown } from './setup-device.ts'
 
 const COMMAND = 0x04
 const INTX_DISABLE = 0x400
 const INITIATE_FLR = 0x8000
 const BRIDGE_CONTROL = 0x3e
 const SECONDARY_BUS_RESET = 0x40
+const LINK_CAPABILITIES = 0x0c
+const LINK_ACTIVE_REPORTING = 1 << 20
+const LINK_STATUS = 0x12
+const LINK_ACTIVE = 1 << 13
+const SPEED_5_GT = 2
 
 /**
  * pci_reset_function(): waits for the device's lock, then resets.
@@ -68,8 +74,12 @@ function applyFirstMethod(state: PciState, device: PciDevice): void {
   for (const name of device.resetMethods) {
     const method = RESET_METHODS.find((known) => known === name)
     if (method === undefined || !supportsReset(state, device, method)) continue
-    applyMethod(device, method)
-    return
+    try {
+      applyMethod(device, method)
+      return
+    } catch (error) {
+      if (!(error instanceof Errno) || error.code !== 'ENOTTY') throw error
+    }
   }
   throw new Errno('ENOTTY', `no reset method of ${device.name} works now`)
 }
@@ -121,11 +131,20 @@ function advancedReset({ hardware: { config } }: PciDevice): void {
   config.write(config.capability(CAPABILITY.advancedFeatures) + 4, 1, 1)
 }
 
-/** pci_reset_secondary_bus() */
-function resetSecondary({ hardware: { config } }: PciDevice): void {
+/**
+ * pci_bridge_secondary_bus_reset(), with the wait for the link behind a fast port.
+ * @throws Errno ENOTTY the link did not come back, or never said that it was there (QEMU's ports)
+ */
+function resetSecondary({ hardware: { config }, pcieType }: PciDevice): void {
   const control = config.read(BRIDGE_CONTROL, 2)
   config.write(BRIDGE_CONTROL, 2, control | SECONDARY_BUS_RESET)
   config.write(BRIDGE_CONTROL, 2, control)
+  if (!facesDown(pcieType)) return
+  const express = config.capability(CAPABILITY.pciExpress)
+  const link = config.read(express + LINK_CAPABILITIES, 4)
+  const reports = (link & LINK_ACTIVE_REPORTING) !== 0
+  const isActive = (config.read(express + LINK_STATUS, 2) & LINK_ACTIVE) !== 0
+  if ((link & 0xf) > SPEED_5_GT && reports && !isActive) throw new Errno('ENOTTY', 'link is down')
 }
 
 /**
@@ -163,8 +182,11 @@ export function resetBus(state: PciState, device: PciDevice): void {
       locked.push(fn)
     }
     const restores = reached.map((fn) => saveAndDisable(state, fn))
-    resetSecondary(bridge)
-    for (const restore of restores) restore()
+    try {
+      resetSecondary(bridge)
+    } finally {
+      for (const restore of restores) restore()
+    }
   } finally {
     for (const fn of locked) fn.lock.release()
   }

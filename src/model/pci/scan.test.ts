@@ -30,7 +30,7 @@ describe('scanning', () => {
       '0000:03:00.0',
       '0000:04:00.0',
     ])
-    expect(world.link('0000:03:00.0', '')).toBe(
+    expect(world.files.link('/bus/pci/devices/0000:03:00.0')).toBe(
       '../../../devices/pci0000:00/0000:00:01.0/0000:01:00.0/0000:02:04.0/0000:03:00.0',
     )
     expect(world.read('0000:00:01.0', 'secondary_bus_number')).toBe('1\n')

@@ -1,6 +1,10 @@
 /**
  * Paths to files: walking directories, following links, checking who may do what, with the errnos that
  * Linux gives (fs/namei.c, fs/kernfs/file.c).
+ *
+ * Two things differ from ordinary file systems. Being root is not enough in sysfs: a file that nobody may
+ * read by its mode is not opened for reading at all (KERNFS_ROOT_EXTRA_OPEN_PERM_CHECK). And a file is
+ * what its kernel object answers at the moment, so nothing is kept between two reads.
  */
 import { Errno } from '../errno.ts'
 import type { Credentials } from '../process.ts'
@@ -8,6 +12,9 @@ import type { Task } from '../task.ts'
 import type { Directory, File, Node } from './node.ts'
 
 const LINKS_MAX = 40
+const NAME_MAX = 255
+/** With its terminating zero. */
+const PATH_MAX = 4096
 /** One page: longer writes to sysfs are cut to it. */
 const PAGE = 4096
 const READ = 4
@@ -20,29 +27,32 @@ export class FileTree {
     this.#root = root
   }
 
-  /** @throws Errno ENOENT, ENOTDIR, EISDIR, EACCES, EIO (a file that cannot be read at all), ELOOP */
-  read(path: string, who: Credentials, limit = Infinity): Uint8Array | string {
+  /**
+   * @throws Errno EISDIR, EACCES (root too, where no read bit is set), EIO (a file with nothing behind
+   *   its read bits), what the file answers, and those of walking: ENOENT, ENOTDIR, ELOOP, ENAMETOOLONG
+   */
+  read(path: string, who: Credentials): Uint8Array | string {
     const file = this.#file(path)
     demand(file, who, READ)
     if (file.read === undefined) throw new Errno('EIO', path)
-    const content = file.read(who)
-    return content.length <= limit ? content : content.slice(0, limit)
+    return file.read(who)
   }
 
-  /** @throws Errno ENOENT, EINVAL (no link) */
+  /** readlink(2) @throws Errno EINVAL (no link), and those of walking */
   link(path: string): string {
     const node = this.#walk(path, false)
     if (node.kind !== 'link') throw new Errno('EINVAL', path)
     return node.target()
   }
 
-  /** @throws Errno ENOENT, ENOTDIR */
+  /** @throws Errno ENOTDIR, and those of walking */
   list(path: string): readonly string[] {
     const node = this.#walk(path, true)
     if (node.kind !== 'directory') throw new Errno('ENOTDIR', path)
     return node.list()
   }
 
+  /** Whether the path leads to something, links followed. */
   exists(path: string): boolean {
     try {
       this.#walk(path, true)
@@ -54,19 +64,20 @@ export class FileTree {
   }
 
   /**
-   * Opens for writing and writes once. @throws Errno ENOENT, EISDIR, EACCES (also for root where the
-   * file takes no writes), and what the file answers
+   * Opens for writing and writes once. A write of nothing does nothing; one of more than a page is cut.
+   * @throws Errno EISDIR, EACCES (root too, where no write bit is set), EIO (a file with nothing behind
+   *   its write bits), what the file answers, and those of walking
    */
   *write(path: string, bytes: Uint8Array, who: Credentials): Task<void> {
     const file = this.#file(path)
     demand(file, who, WRITE)
-    if (file.write === undefined) throw new Errno('EACCES', path)
     // kernfs never calls a file's store for nothing: the value is kept.
     if (bytes.length === 0) return
+    if (file.write === undefined) throw new Errno('EIO', path)
     yield* file.write(bytes.subarray(0, PAGE), who)
   }
 
-  /** The node behind a path, links followed. @throws Errno ENOENT, ENOTDIR, ELOOP */
+  /** The node behind a path, links followed. @throws Errno those of walking */
   node(path: string): Exclude<Node, { kind: 'link' }> {
     const node = this.#walk(path, true)
     if (node.kind === 'link') throw new Errno('ELOOP', path)
@@ -74,57 +85,51 @@ export class FileTree {
   }
 
   #file(path: string): File {
-    const node = this.#walk(path, true)
+    const node = this.node(path)
     if (node.kind === 'directory') throw new Errno('EISDIR', path)
-    if (node.kind === 'link') throw new Errno('ELOOP', path)
     return node
   }
 
+  /** A slash at the end asks for a directory, and follows a link as `follow` does. */
   #walk(path: string, follow: boolean): Node {
+    if (path === '') throw new Errno('ENOENT', path)
+    if (path.length >= PATH_MAX) throw new Errno('ENAMETOOLONG', path)
+    const demandsDirectory = path.endsWith('/')
     let rest = parts(path)
-    const stack: Directory[] = [this.#root]
-    const names: string[] = []
+    const above: Directory[] = [this.#root]
     let links = 0
     let last: Node = this.#root
-    for (let at = 0; at < rest.length; at++) {
+    for (let at = 0; at < rest.length; at += 1) {
       const name = rest[at] ?? ''
-      if (last.kind === 'file') throw new Errno('ENOTDIR', path)
+      if (last.kind !== 'directory') throw new Errno('ENOTDIR', path)
+      if (name.length > NAME_MAX) throw new Errno('ENAMETOOLONG', path)
       if (name === '.') continue
       if (name === '..') {
-        if (stack.length > 1) {
-          stack.pop()
-          names.pop()
-        }
-        last = top(stack)
+        if (above.length > 1) above.pop()
+        last = top(above)
         continue
       }
-      const found = top(stack).find(name)
+      const found = last.find(name)
       if (found === undefined) throw new Errno('ENOENT', path)
-      if (found.kind === 'link' && (follow || at < rest.length - 1)) {
-        links += 1
-        if (links > LINKS_MAX) throw new Errno('ELOOP', path)
-        const target = found.target()
-        if (target.startsWith('/')) {
-          stack.length = 1
-          names.length = 0
-        }
-        rest = [...parts(target), ...rest.slice(at + 1)]
-        at = -1
-        last = top(stack)
-        continue
-      }
       last = found
-      if (found.kind === 'directory') {
-        stack.push(found)
-        names.push(name)
-      }
+      if (found.kind === 'directory') above.push(found)
+      if (found.kind !== 'link') continue
+      if (!follow && !demandsDirectory && at === rest.length - 1) return found
+      links += 1
+      if (links > LINKS_MAX) throw new Errno('ELOOP', path)
+      const target = found.target()
+      if (target.startsWith('/')) above.length = 1
+      rest = [...parts(target), ...rest.slice(at + 1)]
+      at = -1
+      last = top(above)
     }
+    if (demandsDirectory && last.kind !== 'directory') throw new Errno('ENOTDIR', path)
     return last
   }
 }
 
-function top(stack: readonly Directory[]): Directory {
-  const last = stack.at(-1)
+function top(above: readonly Directory[]): Directory {
+  const last = above.at(-1)
   if (last === undefined) throw new Error('the root is never left')
   return last
 }
@@ -133,9 +138,13 @@ function parts(path: string): string[] {
   return path.split('/').filter((part) => part !== '')
 }
 
-/** Owner bits for the owner (root unless the file says otherwise), other bits for everybody else. */
+/**
+ * Owner bits for the owner (root unless the file says otherwise), other bits for everybody else. Who may
+ * override permissions still needs somebody to have them.
+ */
 function demand(file: File, who: Credentials, wanted: number): void {
-  if (who.capabilities.has('CAP_DAC_OVERRIDE')) return
-  const bits = who.uid === (file.uid ?? 0) ? file.mode >> 6 : file.mode
-  if ((bits & wanted) === 0) throw new Errno('EACCES')
+  const anybody = (file.mode | (file.mode >> 3) | (file.mode >> 6)) & wanted
+  const own = (who.uid === (file.uid ?? 0) ? file.mode >> 6 : file.mode) & wanted
+  const allowed = who.capabilities.has('CAP_DAC_OVERRIDE') ? anybody : own
+  if (allowed === 0) throw new Errno('EACCES')
 }

@@ -21,9 +21,9 @@ export interface File {
   readonly mode: number
   /** Owner; absent = root. */
   readonly uid?: number
-  /** Whole content at the moment of the read. Absent: not readable (EACCES for users, EIO for root). */
+  /** Whole content at the moment of the read. Absent: EIO for whoever the mode lets read. */
   read?(who: Credentials): Uint8Array | string
-  /** One write call. Throws or ends with an Errno. May sleep. Absent: not writable. */
+  /** One write call. Throws or ends with an Errno. May sleep. Absent: EIO for whoever may write. */
   write?(bytes: Uint8Array, who: Credentials): Task<void>
 }
 

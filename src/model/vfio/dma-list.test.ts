@@ -45,10 +45,9 @@ describe('DmaList', () => {
             list.add(fresh)
             plain.push(fresh)
           }
-          const [gone] = overlapping
-          if (!add && gone !== undefined) {
-            list.remove(gone)
-            plain = plain.filter((one) => one !== gone)
+          if (!add) {
+            list.remove(overlapping)
+            plain = plain.filter((one) => !overlapping.includes(one))
           }
           expect(list.size).toBe(plain.length)
           expect([...list]).toEqual([...plain].sort((a, b) => a.iovaPage - b.iovaPage))

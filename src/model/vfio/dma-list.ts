@@ -37,10 +37,12 @@ export class DmaList {
     else this.#mappings.splice(this.#firstAtOrAfter(mapping.iovaPage), 0, mapping)
   }
 
-  remove(mapping: Mapping): void {
-    const index = this.#firstAtOrAfter(mapping.iovaPage)
-    if (index === this.#mappings.length - 1) this.#mappings.pop()
-    else this.#mappings.splice(index, 1)
+  /** Takes out neighbours, as `within` gave them. */
+  remove(neighbours: readonly Mapping[]): void {
+    const [first] = neighbours
+    if (first === undefined) return
+    const index = this.#firstAtOrAfter(first.iovaPage)
+    this.#mappings.splice(index, neighbours.length)
   }
 
   /** The mapping with the lowest address that overlaps the range (vfio_find_dma_first_node). */

@@ -115,11 +115,11 @@ export function testMachine(options: TestMachineOptions = {}): TestMachine {
   const events: string[] = []
   context.uevents.listen(({ action, devpath }) => events.push(`${action} ${devpath}`))
   const vfio = new VfioCore(context, iommu, pci)
-  events.length = 0
   const vfioPci = vfioPciDriver(context, vfio, fabric)
   const native = plainDriver(pci, 'native', false)
   const stub = plainDriver(pci, 'pci-stub', true)
   for (const driver of [native, stub, vfioPci]) runNow(registerDriver(context, driver))
+  events.length = 0
   return { context, slots, fabric, pci, iommu, vfio, vfioPci, native, stub, events }
 }
 

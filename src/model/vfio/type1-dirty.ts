@@ -8,8 +8,8 @@ import { Errno } from '../errno.ts'
 import type { Process } from '../process.ts'
 import type { Mapping } from './dma-list.ts'
 import { refuseBisecting } from './type1-map.ts'
-import { smallestPages, type Type1State } from './type1-state.ts'
-import { copyToUser, pageOf, sizedBuffer, type UserBuffer, type Words } from './user-buffer.ts'
+import type { Type1State } from './type1-state.ts'
+import { copyToUser, sizedBuffer, type UserBuffer, type Words } from './user-buffer.ts'
 
 const START = 1
 const STOP = 2
@@ -78,12 +78,12 @@ function getBitmap(state: Type1State, buffer: UserBuffer, process: Process): voi
   buffer.need(HEADER + RANGE_BYTES)
   const iova = buffer.u64(8)
   const size = buffer.u64(16)
-  const iovaPage = pageOf(iova)
-  const pages = pageOf(size)
+  const iovaPage = buffer.page(8)
+  const pages = buffer.page(16)
   if (iovaPage + pages >= 2 ** 52) throw new Errno('EINVAL')
   const bitmap = readBitmap(buffer, 24)
   checkBitmap(bitmap, size)
-  const unit = smallestPages(state)
+  const unit = state.unitPages
   if (bitmap.pagePages !== unit) throw new Errno('EINVAL', 'only the smallest page size')
   if (((iova[0] | size[0]) & 0xfff) !== 0 || iovaPage % unit !== 0) throw new Errno('EINVAL')
   if (pages === 0 || pages % unit !== 0) throw new Errno('EINVAL')

@@ -15,7 +15,7 @@ import type { ReservedRegion } from '../iommu/unit.ts'
 import type { Mapping } from './dma-list.ts'
 import { type IovaRange, isForbidden, restrict } from './iova-ranges.ts'
 import { removeAllMappings } from './type1-map.ts'
-import type { Type1Domain, Type1State } from './type1-state.ts'
+import { smallestPages, type Type1Domain, type Type1State } from './type1-state.ts'
 
 /**
  * @throws Errno EBUSY (virtual addresses are not valid now), EINVAL (attached already; addresses or
@@ -45,6 +45,7 @@ export function attachToType1(state: Type1State, group: IommuGroup): void {
       state.domains.unshift(fresh)
     }
     state.ranges = ranges
+    state.unitPages = smallestPages(state)
   } catch (error) {
     if (attached) state.iommu.detachGroup(group)
     fresh.domain.destroy()
@@ -64,6 +65,7 @@ export function detachFromType1(state: Type1State, group: IommuGroup): void {
     entry.domain.destroy()
   }
   state.ranges = rangesOf(state)
+  state.unitPages = smallestPages(state)
 }
 
 /** Only some Intel drivers, until their users turned out not to exist, and those of ARM. */

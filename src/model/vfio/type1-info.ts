@@ -11,7 +11,7 @@ import {
   placeChain,
 } from './capability-chain.ts'
 import { MAX_BITMAP_BYTES } from './type1-dirty.ts'
-import { pageSizes, smallestPages, type Type1State } from './type1-state.ts'
+import { pageSizes, type Type1State } from './type1-state.ts'
 import { addressOf, sizedBuffer } from './user-buffer.ts'
 
 const MINIMUM = 16
@@ -35,7 +35,7 @@ export function getIommuInfo(state: Type1State, argument: IoctlArgument): void {
 }
 
 function capabilities(state: Type1State): readonly InfoCapability[] {
-  const smallest = addressOf(smallestPages(state))
+  const smallest = addressOf(state.unitPages)
   return [
     {
       id: CAPABILITY.migration,

@@ -13,8 +13,8 @@ import type { PinnedRun, Process } from '../process.ts'
 import type { Mapping } from './dma-list.ts'
 import { isAllowed } from './iova-ranges.ts'
 import { checkBitmap, type DirtyBitmap, readBitmap, reportDirty } from './type1-dirty.ts'
-import { smallestPages, type Type1State } from './type1-state.ts'
-import { addressOf, pageOf, type UserBuffer } from './user-buffer.ts'
+import type { Type1State } from './type1-state.ts'
+import { addressOf, type UserBuffer } from './user-buffer.ts'
 
 const MAP_BYTES = 32
 const MAP_READ = 1
@@ -41,10 +41,10 @@ export function mapDma(state: Type1State, buffer: UserBuffer, process: Process):
   const updates = (flags & MAP_VADDR) !== 0
   if ((access !== 0) === updates) throw new Errno('EINVAL', 'READ, WRITE or VADDR')
 
-  const virtualPage = pageOf(buffer.u64(8))
-  const iovaPage = pageOf(buffer.u64(16))
-  const pages = pageOf(buffer.u64(24))
-  const unit = smallestPages(state)
+  const virtualPage = buffer.page(8)
+  const iovaPage = buffer.page(16)
+  const pages = buffer.page(24)
+  const unit = state.unitPages
   const rest = (buffer.u32(8) | buffer.u32(16) | buffer.u32(24)) & 0xfff
   if (pages === 0 || rest !== 0 || !areMultiples(unit, pages, iovaPage, virtualPage)) {
     throw new Errno('EINVAL', 'not whole pages')
@@ -158,18 +158,20 @@ function unpin({ process, pinned }: Mapping): void {
   }
 }
 
-/** vfio_remove_dma(): no device reaches the pages before they are let go. */
-function removeMapping(state: Type1State, mapping: Mapping): void {
-  unmapEverywhere(state, mapping.iovaPage, mapping.pages)
-  unpin(mapping)
-  state.mappings.remove(mapping)
-  state.available += 1
-  if (mapping.vaddrInvalid) state.invalidAddresses -= 1
+/** vfio_remove_dma(), of neighbours: no device reaches the pages before they are let go. */
+function removeMappings(state: Type1State, neighbours: readonly Mapping[]): void {
+  for (const mapping of neighbours) {
+    unmapEverywhere(state, mapping.iovaPage, mapping.pages)
+    unpin(mapping)
+    if (mapping.vaddrInvalid) state.invalidAddresses -= 1
+  }
+  state.mappings.remove(neighbours)
+  state.available += neighbours.length
 }
 
 /** The last group left. */
 export function removeAllMappings(state: Type1State): void {
-  for (const mapping of [...state.mappings]) removeMapping(state, mapping)
+  removeMappings(state, [...state.mappings])
 }
 
 /** Writes the size unmapped back. @throws Errno EINVAL, EFAULT */
@@ -184,7 +186,7 @@ export function unmapDma(state: Type1State, buffer: UserBuffer, process: Process
   const bitmap = wantsDirty ? unmapBitmap(buffer) : null
 
   const range = unmapRange(state, buffer, (flags & UNMAP_ALL) !== 0)
-  if (bitmap !== null && (!state.dirtyTracking || bitmap.pagePages !== smallestPages(state))) {
+  if (bitmap !== null && (!state.dirtyTracking || bitmap.pagePages !== state.unitPages)) {
     throw new Errno('EINVAL')
   }
   const all = (flags & UNMAP_ALL) !== 0
@@ -209,9 +211,9 @@ interface PageRange {
 }
 
 function unmapRange(state: Type1State, buffer: UserBuffer, all: boolean): PageRange {
-  const unit = smallestPages(state)
-  const iovaPage = pageOf(buffer.u64(8))
-  const pages = pageOf(buffer.u64(16))
+  const unit = state.unitPages
+  const iovaPage = buffer.page(8)
+  const pages = buffer.page(16)
   const iovaRest = buffer.u32(8) & 0xfff
   const sizeRest = buffer.u32(16) & 0xfff
   if (iovaRest !== 0 || iovaPage % unit !== 0) throw new Errno('EINVAL')
@@ -246,13 +248,15 @@ function unmapRangeNow(
   bitmap: DirtyBitmap | null,
   process: Process,
 ): number {
+  const within = state.mappings.within(iovaPage, pages)
+  const startsInside = !state.v2 && (within[0]?.iovaPage ?? iovaPage) < iovaPage
+  if (startsInside) return 0
   let unmapped = 0
-  for (const mapping of state.mappings.within(iovaPage, pages)) {
-    if (!state.v2 && iovaPage > mapping.iovaPage) break
+  for (const mapping of within) {
     if (bitmap !== null) reportDirty(bitmap, mapping, iovaPage, process)
     unmapped += mapping.pages
-    removeMapping(state, mapping)
   }
+  removeMappings(state, within)
   return unmapped
 }
 

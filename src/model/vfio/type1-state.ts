@@ -31,6 +31,8 @@ export interface Type1State {
   ranges: readonly IovaRange[]
   /** Mappings that may still be made (dma_avail). */
   available: number
+  /** The smallest page that every domain can map, in pages of 4 KiB. */
+  unitPages: number
   /** Mappings whose virtual address is not valid. */
   invalidAddresses: number
   dirtyTracking: boolean

@@ -35,6 +35,7 @@ export class Type1 {
       domains: [],
       mappings: new DmaList(),
       ranges: [],
+      unitPages: 1,
       available: parameters.dmaEntryLimit.value,
       invalidAddresses: 0,
       dirtyTracking: false,

@@ -12,6 +12,8 @@ import type { IoctlArgument, Process } from '../process.ts'
 /** Low and high half. */
 export type Words = readonly [low: number, high: number]
 
+const PAGES_BELOW_4G = 0x100000
+
 export class UserBuffer {
   readonly bytes: Uint8Array
   readonly #view: DataView
@@ -47,6 +49,11 @@ export class UserBuffer {
 
   u64(offset: number): Words {
     return [this.u32(offset), this.u32(offset + 4)]
+  }
+
+  /** Page number of a 64-bit address. */
+  page(offset: number): number {
+    return this.u32(offset + 4) * PAGES_BELOW_4G + (this.u32(offset) >>> 12)
   }
 
   setU32(offset: number, value: number): void {
@@ -85,14 +92,10 @@ export function plainValue(argument: IoctlArgument): number {
   return typeof argument === 'number' ? argument : -1
 }
 
-/** Page number of a 64-bit address; exact. */
-export function pageOf([low, high]: Words): number {
-  return high * 0x100000 + (low >>> 12)
-}
-
 /** The 64-bit address of a byte of a page. */
 export function addressOf(page: number, offset = 0): Words {
-  return [(((page % 0x100000) << 12) | offset) >>> 0, Math.floor(page / 0x100000)]
+  const high = Math.floor(page / PAGES_BELOW_4G)
+  return [(((page % PAGES_BELOW_4G) << 12) | offset) >>> 0, high]
 }
 
 /** Zero-terminated text. @throws Errno EFAULT (no end), EINVAL (longer than a page) */

@@ -9,10 +9,10 @@ const ENTRIES = 4096
 
 export class Iotlb {
   /** IOVA page of an entry; -1 = empty. */
-  readonly #pages = new Float64Array(ENTRIES).fill(-1)
-  readonly #domains = new Uint16Array(ENTRIES)
-  readonly #targets = new Float64Array(ENTRIES)
-  readonly #access = new Uint8Array(ENTRIES)
+  #pages = new Float64Array(0)
+  #domains = new Uint16Array(0)
+  #targets = new Float64Array(0)
+  #access = new Uint8Array(0)
 
   /** @param need READ or WRITE @returns the physical page, or -1: walk the tables */
   lookup(domain: number, page: number, need: number): number {
@@ -23,6 +23,7 @@ export class Iotlb {
 
   /** @param access all that the walk allows: READ | WRITE */
   fill(domain: number, page: number, target: number, access: number): void {
+    if (this.#pages.length === 0) this.#make()
     const at = place(domain, page)
     this.#pages[at] = page
     this.#domains[at] = domain
@@ -30,12 +31,20 @@ export class Iotlb {
     this.#access[at] = access
   }
 
+  /** Most units of most machines never translate anything: the arrays come with the first entry. */
+  #make(): void {
+    this.#pages = new Float64Array(ENTRIES).fill(-1)
+    this.#domains = new Uint16Array(ENTRIES)
+    this.#targets = new Float64Array(ENTRIES)
+    this.#access = new Uint8Array(ENTRIES)
+  }
+
   invalidateAll(): void {
     this.#pages.fill(-1)
   }
 
   invalidateDomain(domain: number): void {
-    for (let at = 0; at < ENTRIES; at += 1) {
+    for (let at = 0; at < this.#pages.length; at += 1) {
       if (this.#domains[at] === domain) this.#pages[at] = -1
     }
   }

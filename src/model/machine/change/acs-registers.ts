@@ -55,6 +55,13 @@ export function withAcs(config: Uint8Array, express: boolean): Uint8Array | null
   return bytes
 }
 
+/** Whether it has a capability that implements all that isolation needs. */
+export function hasAcs(config: Uint8Array): boolean {
+  const view = new DataView(config.buffer, config.byteOffset, config.byteLength)
+  const found = heads(view).find((head) => head.id === EXTENDED_CAPABILITY.acs)
+  return found !== undefined && (view.getUint16(found.offset + 4, true) & NEEDED) === NEEDED
+}
+
 /** Unlinks the capability. @returns whether there was one */
 export function removeAcs(config: Uint8Array): boolean {
   const view = new DataView(config.buffer)

@@ -1,13 +1,14 @@
 /** Carries out changes on a machine description. */
+import { parseAddress } from '../../../pci/address.ts'
 import { Errno } from '../../errno.ts'
 import type { FunctionDescription, MachineDescription } from '../description.ts'
-import { removeAcs, withAcs } from './acs-registers.ts'
+import { hasAcs, removeAcs, withAcs } from './acs-registers.ts'
 import type { Change } from './change.ts'
-import { capabilityOffset, sriovTotal } from './registers.ts'
+import { capabilityOffset, sriovFields } from './registers.ts'
+import { freeSlot, nameOf, roomText } from './slots.ts'
 import {
   attach,
   type Branch,
-  busBehind,
   detach,
   harvest,
   newBranch,
@@ -53,7 +54,7 @@ function applyOne(
 ): MachineDescription {
   switch (change.kind) {
     case 'acs':
-      setAcs(find(tree, change.port), change.on, change.port)
+      setAcs(find(tree, change.port), change, notes)
       return machine
     case 'move':
       move(tree, change.device, change.port, notes)
@@ -68,33 +69,47 @@ function applyOne(
       setVirtualFunctions(find(tree, change.device), change)
       return machine
     case 'bind':
-      bind(find(tree, change.device), change.driver)
+      bind(tree, change.device, change.driver)
       return machine
     case 'kernel':
       return { ...machine, kernelRelease: change.version }
     case 'intremap':
-      return withIommu(machine, { interruptRemapping: change.on })
+      return setRemapping(machine, change.on, notes)
     case 'iommu':
-      return setIommu(machine, change.on)
+      return setIommu(machine, change.on, notes)
   }
 }
 
 function find(tree: Tree, address: string): Branch {
   const branch = tree.branches.get(address)
-  if (branch === undefined) throw new Errno('ENODEV', `${address} is not in the machine any more`)
-  return branch
+  if (branch !== undefined) return branch
+  const physical = virtualFunction(tree, address)?.physical
+  if (physical === undefined) {
+    throw new Errno('ENODEV', `${address} is not in the machine any more`)
+  }
+  const of = nameOf(physical)
+  throw new Errno('EINVAL', `${address} is a virtual function: change ${of}, whose function it is`)
 }
 
 function findPort(tree: Tree, address: string): Branch {
   const port = find(tree, address)
   if (port.isBridge) return port
-  throw new Errno('EINVAL', `${address} is no bridge or port: nothing can be plugged below it`)
+  const why = `${address} is no bridge or port: nothing can be plugged below it`
+  throw new Errno('EINVAL', `${why}; ${roomText(tree)}`)
 }
 
-function setAcs(port: Branch, on: boolean, address: string): void {
+function setAcs(
+  port: Branch,
+  { on, port: address }: { readonly on: boolean; readonly port: string },
+  notes: string[],
+): void {
   if (!on) {
     if (removeAcs(port.config)) return
     throw new Errno('EINVAL', `${address} has no ACS capability to take away`)
+  }
+  if (hasAcs(port.config)) {
+    notes.push(`${address} implements all of ACS that isolation needs already`)
+    return
   }
   const express = capabilityOffset(port.config, 0x10) !== 0
   const config = withAcs(port.config, express)
@@ -115,8 +130,8 @@ function move(tree: Tree, device: string, to: string, notes: string[]): void {
     }
   }
   if (branch.parent === port) throw new Errno('EINVAL', `${device} is already below ${to}`)
-  const slot = freeSlot(port, branch.device, to)
-  const others = card.filter((fn) => fn !== branch).map((fn) => fn.original ?? 'a new function')
+  const slot = freeSlot(tree, port, branch.device, to)
+  const others = card.filter((fn) => fn !== branch).map(nameOf)
   if (others.length > 0) notes.push(`${device} moves with its card: ${others.join(' ')}`)
   for (const fn of card) {
     detach(fn)
@@ -128,14 +143,14 @@ function add(tree: Tree, kind: string, to: string, templates: Templates): void {
   const port = findPort(tree, to)
   const template = templates(kind)
   if (template === undefined) throw new Errno('EINVAL', `there is no kind of device "${kind}"`)
-  attach(newBranch(template, port.root), port, freeSlot(port, 0, to), 0)
+  attach(newBranch(template, port.root), port, freeSlot(tree, port, 0, to), 0)
 }
 
 function remove(tree: Tree, device: string, notes: string[]): void {
   const branch = find(tree, device)
   const left = slotMates(branch).filter((fn) => fn !== branch)
   if (branch.function === 0 && left.length > 0) {
-    const names = left.map((fn) => fn.original ?? 'a new function').join(' ')
+    const names = left.map(nameOf).join(' ')
     notes.push(`without ${device}, function 0 of its slot, a kernel does not find ${names}`)
   }
   for (const gone of withDescendants(branch)) {
@@ -144,36 +159,9 @@ function remove(tree: Tree, device: string, notes: string[]): void {
   detach(branch)
 }
 
-/** PCI Express links have one slot; a conventional bus has 32, the first of which bridges keep. */
-function freeSlot(port: Branch, wished: number, name: string): number {
-  const taken = new Set(port.children.map((child) => child.device))
-  const bus = conventionalBus(port) || isUpstreamPort(port)
-  const places = bus ? [wished, ...Array.from({ length: 32 }, (_, n) => n)] : [0]
-  const first = conventionalBus(port) ? 1 : 0
-  const free = places.find((place) => place >= first && !taken.has(place))
-  if (free !== undefined) return free
-  throw new Errno('ENOSPC', `no slot is free below ${name} (bus ${busBehind(port)})`)
-}
-
-function portType(port: Branch): number | null {
-  const offset = capabilityOffset(port.config, 0x10)
-  return offset === 0 ? null : ((port.config[offset + 2] ?? 0) >> 4) & 0xf
-}
-
-/** Behind a conventional bridge, or a PCI Express to PCI one (type 7). */
-function conventionalBus(port: Branch): boolean {
-  const type = portType(port)
-  return type === null || type === 7
-}
-
-/** The bus inside a switch: downstream ports sit there. */
-function isUpstreamPort(port: Branch): boolean {
-  return portType(port) === 5
-}
-
 function setVirtualFunctions(branch: Branch, change: { device: string; count: number }): void {
-  const total = sriovTotal(branch.config)
-  if (total === null) throw new Errno('EINVAL', `${change.device} has no SR-IOV capability`)
+  const total = sriovFields(branch.config)?.total
+  if (total === undefined) throw new Errno('EINVAL', `${change.device} has no SR-IOV capability`)
   if (change.count > total) {
     const why = `${change.device} can make ${String(total)} virtual functions, not ${String(change.count)}`
     throw new Errno('ERANGE', why)
@@ -183,23 +171,72 @@ function setVirtualFunctions(branch: Branch, change: { device: string; count: nu
   branch.fn = { ...branch.fn, virtualFunctions }
 }
 
-function bind(branch: Branch, driver: string | null): void {
-  branch.fn = { ...branch.fn, driver }
-}
-
-function withIommu(
-  machine: MachineDescription,
-  change: Partial<NonNullable<MachineDescription['iommu']>>,
-): MachineDescription {
-  if (machine.iommu === null) {
-    throw new Errno('EINVAL', 'the machine has no IOMMU in use: add iommu=on first')
+function bind(tree: Tree, address: string, driver: string | null): void {
+  const virtual = tree.branches.has(address) ? undefined : virtualFunction(tree, address)
+  if (virtual === undefined) {
+    const branch = find(tree, address)
+    branch.fn = { ...branch.fn, driver }
+    return
   }
-  return { ...machine, iommu: { ...machine.iommu, ...change } }
+  const { physical, index } = virtual
+  const before = physical.fn.virtualFunctions ?? []
+  const virtualFunctions = before.map((one, n) => (n === index ? { driver } : one))
+  physical.fn = { ...physical.fn, virtualFunctions }
 }
 
-function setIommu(machine: MachineDescription, on: boolean): MachineDescription {
+interface VirtualFunction {
+  readonly physical: Branch
+  readonly index: number
+}
+
+/**
+ * Whose virtual function has the address: requester ids follow that of the physical function at an offset
+ * and a stride (Single Root I/O Virtualization 2.1.2).
+ */
+function virtualFunction(tree: Tree, address: string): VirtualFunction | undefined {
+  const at = requesterId(address)
+  for (const physical of tree.branches.values()) {
+    const own = requesterId(physical.original ?? '')
+    const fields = sriovFields(physical.config)
+    if (at === null || own?.domain !== at.domain || fields === null) continue
+    const index = (at.id - own.id - fields.offset) / Math.max(1, fields.stride)
+    if (index >= 0 && index < (physical.fn.virtualFunctions ?? []).length) {
+      if (Number.isInteger(index)) return { physical, index }
+    }
+  }
+  return undefined
+}
+
+function requesterId(address: string): { readonly domain: number; readonly id: number } | null {
+  const at = parseAddress(address)
+  if (at === null) return null
+  return { domain: at.domain, id: at.bus * 256 + at.device * 8 + at.function }
+}
+
+function setRemapping(
+  machine: MachineDescription,
+  on: boolean,
+  notes: string[],
+): MachineDescription {
+  const { iommu } = machine
+  if (iommu === null) {
+    throw new Errno('EINVAL', 'the machine has no IOMMU in use, so it remaps nothing')
+  }
+  if (iommu.interruptRemapping === on) notes.push(`interrupt remapping is ${onOff(on)} already`)
+  return { ...machine, iommu: { ...iommu, interruptRemapping: on } }
+}
+
+function onOff(on: boolean): string {
+  return on ? 'on' : 'off'
+}
+
+function setIommu(machine: MachineDescription, on: boolean, notes: string[]): MachineDescription {
+  if (on === (machine.iommu !== null)) {
+    const kind = machine.iommu === null ? '' : ` (${machine.iommu.kind})`
+    notes.push(`the IOMMU${kind} is ${onOff(on)} already`)
+    return machine
+  }
   if (!on) return { ...machine, iommu: null }
-  if (machine.iommu !== null) return machine
   const amd = machine.cpu.vendor === 'AuthenticAMD'
   return {
     ...machine,
@@ -210,5 +247,6 @@ function setIommu(machine: MachineDescription, on: boolean): MachineDescription 
       defaultDomain: 'DMA-FQ',
       reserved: [],
     },
+    acpiTables: [...new Set([...machine.acpiTables, amd ? 'IVRS' : 'DMAR'])].sort(),
   }
 }

@@ -215,6 +215,60 @@ describe('applyChanges', () => {
     expect(attempt({ kind: 'acs', on: false, port: '0000:00:02.0' })).toBe('EINVAL')
   })
 
+  it('says in a refusal what is in the slot and where there is room', () => {
+    const move = { kind: 'move', device: '0000:01:00.0', port: '0000:00:03.0' } as const
+    expect(() => applyChanges(MACHINE, [move], noTemplates)).toThrow(
+      'no slot is free below 0000:00:03.0, which has 0000:03:00.0; ' +
+        'there is room below 0000:00:02.0 0000:03:00.0',
+    )
+    const onto = { kind: 'add', what: 'port', port: '0000:05:00.0' } as const
+    expect(() => applyChanges(MACHINE, [onto], switchTemplate)).toThrow(
+      'there is room below 0000:00:02.0',
+    )
+  })
+
+  it('gives another driver to a virtual function, and refuses everything else for one', () => {
+    const two = { kind: 'vfs', device: '0000:01:00.0', count: 2 } as const
+    const { machine: base } = applyChanges(
+      machine(MACHINE.functions.filter(({ at }) => at !== '0000:01:00.1')),
+      [two],
+      noTemplates,
+    )
+    const device = '0000:01:00.2'
+    const bind = { kind: 'bind', device, driver: 'vfio-pci' } as const
+    const { machine: bound } = applyChanges(base, [bind], noTemplates)
+    expect(bound.functions.find(({ at }) => at === '0000:01:00.0')?.virtualFunctions).toEqual([
+      {},
+      { driver: 'vfio-pci' },
+    ])
+    const remove = { kind: 'remove', device } as const
+    expect(() => applyChanges(base, [remove], noTemplates)).toThrow(
+      '0000:01:00.2 is a virtual function: change 0000:01:00.0',
+    )
+    // One more than there are.
+    expect(() => applyChanges(base, [{ ...bind, device: '0000:01:00.3' }], noTemplates)).toThrow(
+      '0000:01:00.3 is not in the machine',
+    )
+  })
+
+  it('notes what is so already', () => {
+    const { notes, machine: same } = applyChanges(
+      MACHINE,
+      [
+        { kind: 'acs', on: true, port: '0000:00:01.0' },
+        { kind: 'intremap', on: true },
+        { kind: 'iommu', on: true },
+      ],
+      noTemplates,
+    )
+    expect(notes).toEqual([
+      '0000:00:01.0 implements all of ACS that isolation needs already',
+      'interrupt remapping is on already',
+      'the IOMMU (intel) is on already',
+    ])
+    expect(places(same)).toEqual(places(applyChanges(MACHINE, [], noTemplates).machine))
+  })
+
   it('removes a function with all below it, and says when function 0 goes before its mates', () => {
     const gone = applyChanges(
       MACHINE,

@@ -5,7 +5,7 @@
  *     description --plant--> tree --edit--> tree --harvest--> description
  */
 import { fromHex, toHex } from '../../../base/hex-bytes.ts'
-import { formatAddress, formatBus, parseAddress } from '../../../pci/address.ts'
+import { formatAddress, parseAddress } from '../../../pci/address.ts'
 import type { FunctionDescription, MachineDescription } from '../description.ts'
 import { byPlace, isGapless, numberBuses } from './bus-numbers.ts'
 
@@ -200,9 +200,4 @@ function renamed(
           }),
     },
   }
-}
-
-/** "0000:01", for messages. */
-export function busBehind(branch: Branch): string {
-  return formatBus(branch.root.domain, branch.secondary ?? 0)
 }

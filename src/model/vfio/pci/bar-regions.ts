@@ -126,7 +126,7 @@ export class BarRegions {
   map(offset: number, length: number): MappedWindow {
     const { index, at } = split(offset)
     const bar = this.bars.get(index)
-    if (bar === undefined || !isMappable(bar)) throw new Errno('EINVAL', 'not a memory BAR')
+    if (bar === undefined || !this.#isMappable(bar)) throw new Errno('EINVAL', 'not a memory BAR')
     const pages = Math.ceil(bar.size / PAGE) * PAGE
     if (at % PAGE !== 0 || length <= 0 || at + Math.ceil(length / PAGE) * PAGE > pages) {
       throw new Errno('EINVAL', 'beyond the end of the BAR')
@@ -150,12 +150,22 @@ export class BarRegions {
     }
     // Legacy VGA ranges are not modelled; kernels without them say the same.
     if (index >= REGION.vga) throw new Errno('EINVAL')
-    const bar = this.bars.get(index)
-    if (bar === undefined) return { size: 0, flags: 0 }
     if (index === REGION.rom) {
-      return this.#hasRom() ? { size: bar.size, flags: READ } : { size: 0, flags: 0 }
+      const rom = this.bars.get(index)
+      return rom !== undefined && this.#hasRom()
+        ? { size: rom.size, flags: READ }
+        : { size: 0, flags: 0 }
     }
-    return { size: bar.size, flags: READ | WRITE | (isMappable(bar) ? MMAP : 0) }
+    // Without an address a BAR still has a size; only using it fails.
+    const bar = this.#device.hardware.bars.find((one) => one.index === index)
+    if (bar === undefined) return { size: 0, flags: 0 }
+    return { size: bar.size, flags: READ | WRITE | (this.#isMappable(bar) ? MMAP : 0) }
+  }
+
+  /** vfio_pci_probe_mmaps(): one smaller than a page must have the page to itself. */
+  #isMappable(bar: Bar): boolean {
+    if (bar.kind !== 'mem32' && bar.kind !== 'mem64') return false
+    return bar.size >= PAGE || addressOfBar(this.#device, bar) % PAGE === 0
   }
 
   /** pci_map_rom(): a ROM begins with 55 AA. */
@@ -216,11 +226,6 @@ function split(offset: number): { readonly index: number; readonly at: number } 
   const index = Math.floor(offset / REGION_SPACING)
   if (index < 0 || index >= REGION.vga) throw new Errno('EINVAL', 'no such region')
   return { index, at: offset % REGION_SPACING }
-}
-
-function isMappable({ kind }: Bar): boolean {
-  // A BAR smaller than a page gets the whole page to itself on x86 (vfio_pci_probe_mmaps).
-  return kind === 'mem32' || kind === 'mem64'
 }
 
 function tableOf({ hardware: { config } }: PciDevice): Table | null {

@@ -2,6 +2,7 @@
  * What the last close of a device does to its registers: whatever a user left behind, the next one, or a
  * kernel driver, finds the device as it was before (vfio_pci_core_disable, vfio_pci_dev_set_try_reset).
  */
+import { resume, suspendIfIdle } from '../../driver-core/runtime-power.ts'
 import { Errno } from '../../errno.ts'
 import { restoreState } from '../../pci/config-state.ts'
 import type { PciDevice, SavedRegisters } from '../../pci/pci-device.ts'
@@ -54,10 +55,24 @@ export function resetBusIfIdle(
   if (members.length < reached.length || members.some(({ isOpen }) => isOpen)) return
   if (!members.some(({ needsReset }) => needsReset)) return
   try {
-    resetBus(pci, device)
+    resetBusAwake(pci, device, reached)
     for (const member of members) member.needsReset = false
   } catch (error) {
     // Somebody holds a lock: the next one who closes tries again.
     if (!(error instanceof Errno)) throw error
+  }
+}
+
+/** Resets a bus whose sleeping functions are woken for it (vfio_pci_dev_set_pm_runtime_get). */
+export function resetBusAwake(
+  pci: PciState,
+  device: PciDevice,
+  reached: readonly PciDevice[],
+): void {
+  for (const { power } of reached) resume(power)
+  try {
+    resetBus(pci, device)
+  } finally {
+    for (const { power } of reached) suspendIfIdle(power)
   }
 }

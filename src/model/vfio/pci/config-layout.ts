@@ -4,6 +4,7 @@
  * vfio_ecap_init() of drivers/vfio/pci/vfio_pci_config.c. Capabilities of unknown length are left out of
  * the chain.
  */
+import { atLeast, type KernelVersion } from '../../../base/kernel-version.ts'
 import type { ConfigSpace } from '../../hardware/config-space.ts'
 import { capabilityLength, extendedCapabilityLength } from './capability-lengths.ts'
 import {
@@ -19,6 +20,8 @@ const CHAIN = 0x34
 const EXTENDED = 0x100
 const POWER_MANAGEMENT = 0x01
 const MSI = 0x05
+/** Designated vendor specific, shown to users since 6.4. */
+const DESIGNATED = 0x23
 
 /** The header or a capability. */
 export interface Section {
@@ -36,11 +39,12 @@ export interface ConfigLayout {
   readonly copy: Uint8Array
 }
 
-export function configLayout(config: ConfigSpace): ConfigLayout {
+/** @param version decides which extended capabilities are known */
+export function configLayout(config: ConfigSpace, version: KernelVersion): ConfigLayout {
   const layout = new Layout(config)
   layout.claim({ id: 0, extended: false, start: 0, permissions: permissions(0, 0) }, 64)
   layStandard(config, layout)
-  if (config.size > EXTENDED) layExtended(config, layout)
+  if (config.size > EXTENDED) layExtended(config, layout, version)
   return layout
 }
 
@@ -100,17 +104,18 @@ function hideWakeEvents(copy: Uint8Array, at: number): void {
   copy[at + 5] = (copy[at + 5] ?? 0) & ~0x81
 }
 
-function layExtended(config: ConfigSpace, layout: Layout): void {
+function layExtended(config: ConfigSpace, layout: Layout, version: KernelVersion): void {
   const { copy } = layout
+  if (config.read(EXTENDED, 4) === 0) return
   let previous = -1
   let count = 0
   let at = EXTENDED
   for (let steps = 0; at >= EXTENDED && at < config.size && steps < 480; steps += 1) {
     const header = config.read(at, 4)
-    if (header === 0 || header === 0xffffffff) break
     const id = header & 0xffff
     const next = (header >>> 20) & 0xffc
-    const length = extendedCapabilityLength(config, id, at)
+    const known = id !== DESIGNATED || atLeast(version, 6, 4)
+    const length = known ? extendedCapabilityLength(config, id, at) : 0
     if (length === 0 && previous >= 0) {
       setNext(copy, previous, next)
     } else {

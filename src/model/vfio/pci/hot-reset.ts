@@ -6,7 +6,8 @@ import { atLeast } from '../../../base/kernel-version.ts'
 import { Errno } from '../../errno.ts'
 import type { PciDevice } from '../../pci/pci-device.ts'
 import type { PciState } from '../../pci/pci-state.ts'
-import { hotResetScope, resetBus } from '../../pci/reset.ts'
+import { resetBusAwake } from './close-reset.ts'
+import { hotResetScope } from '../../pci/reset.ts'
 import type { IoctlArgument, Process } from '../../process.ts'
 import { sizedBuffer } from '../user-buffer.ts'
 import { groupOfFile, type VfioGroup } from '../vfio-group.ts'
@@ -18,14 +19,16 @@ const ENTRY = 8
 export type VfioMembers = ReadonlyMap<PciDevice, { readonly group: VfioGroup | null }>
 
 /** @throws Errno ENODEV (nothing above the bus that resets it), ENOSPC with the count filled in, EPERM */
-export function hotResetInfo(state: PciState, device: PciDevice, argument: IoctlArgument): void {
+export function hotResetInfo(device: PciDevice, argument: IoctlArgument): void {
   const buffer = sizedBuffer(argument, HEADER)
   const room = Math.floor((buffer.u32(0) - HEADER) / ENTRY)
   const reached = scope(device)
-  const all = room >= reached.length
-  // Since 6.6 what fits is filled in even when it is not all.
-  const shown = all || atLeast(state.context.version, 6, 6) ? reached.slice(0, room) : []
-  const grouped = shown.map(({ iommuGroup, name, at, devfn }) => {
+  if (room < reached.length) {
+    buffer.setU32(4, 0)
+    buffer.setU32(8, reached.length)
+    throw new Errno('ENOSPC')
+  }
+  const grouped = reached.map(({ iommuGroup, name, at, devfn }) => {
     if (iommuGroup === null) throw new Errno('EPERM', `${name} is not isolated`)
     return { id: iommuGroup.id, at, devfn }
   })
@@ -36,7 +39,6 @@ export function hotResetInfo(state: PciState, device: PciDevice, argument: Ioctl
     buffer.setU32(entry, id)
     buffer.setU32(entry + 4, at.domain | (at.bus << 16) | (devfn << 24))
   })
-  if (!all) throw new Errno('ENOSPC')
 }
 
 /** @throws Errno EINVAL, ENODEV, EBADF, EAGAIN */
@@ -67,7 +69,7 @@ export function hotReset(
     const group = members.get(fn)?.group ?? null
     if (group === null || !groups.has(group)) throw new Errno('EINVAL', `${fn.name} is not yours`)
   }
-  resetBus(state, device)
+  resetBusAwake(state, device, reached)
 }
 
 function scope(device: PciDevice): readonly PciDevice[] {

@@ -55,6 +55,8 @@ export class InterruptSettings {
   #pin: PinInterrupt | null = null
   #messages: MessageInterrupts | null = null
   #messageIndex: number = IRQ.msi
+  /** Messages that MSI was set up for last, as a power of two. */
+  #maximum = 0
   readonly #triggers = new Map<number, EventCounter>()
   /** Of errors and of requests to let go. */
   #error: EventCounter | null = null
@@ -71,7 +73,7 @@ export class InterruptSettings {
   /** For the MSI capability that the user sees. */
   get messages(): { readonly enabled: boolean; readonly maximum: number } {
     const enabled = this.#messages !== null && this.#messageIndex === IRQ.msi
-    return { enabled, maximum: enabled ? Math.ceil(Math.log2(this.#messages?.count ?? 1)) : 0 }
+    return { enabled, maximum: this.#maximum }
   }
 
   get requestTrigger(): EventCounter | null {
@@ -264,6 +266,7 @@ export class InterruptSettings {
     const enable = msix ? enableMsix : enableMsi
     this.#messages = enable(vectors, device, unit, wanted)
     this.#messageIndex = index
+    if (!msix) this.#maximum = Math.ceil(Math.log2(wanted))
     return 0
   }
 

@@ -19,12 +19,14 @@ import {
 } from '../../pci/power.ts'
 import { tryResetFunction } from '../../pci/reset.ts'
 import type { IoctlArgument, MappedWindow, Process } from '../../process.ts'
+import { capabilityChain, capabilityData, placeChain } from '../capability-chain.ts'
 import type { InterruptVectors } from '../interrupt-vectors.ts'
 import type { VfioParameters } from '../module-parameters.ts'
 import { sizedBuffer } from '../user-buffer.ts'
 import { IRQ, REGION, REQUEST } from '../vfio-abi.ts'
 import type { FeatureRequest, VfioDevice, VfioOperations } from '../vfio-device.ts'
-import { BarRegions, assignedBars } from './bar-regions.ts'
+import { enableAtomics } from './atomic-operations.ts'
+import { assignedBars, BarRegions } from './bar-regions.ts'
 import { resetAndRestore, resetBusIfIdle } from './close-reset.ts'
 import { deviceFeature } from './device-features.ts'
 import { EventWrites } from './event-writes.ts'
@@ -39,6 +41,9 @@ const INFO_BYTES = 16
 const FULL_INFO_BYTES = 24
 const INFO_RESET = 1
 const INFO_PCI = 2
+const INFO_CAPABILITIES = 0x80
+/** VFIO_DEVICE_INFO_CAP_PCI_ATOMIC_COMP */
+const ATOMICS = 5
 const POWER_STATES = ['D0', 'D1', 'D2', 'D3hot'] as const
 
 /** What all functions of the driver share. */
@@ -179,7 +184,7 @@ export class VfioPciFunction implements VfioOperations {
         this.#reset()
         return 0
       case REQUEST.deviceGetHotResetInfo:
-        hotResetInfo(pci, this.device, argument)
+        hotResetInfo(this.device, argument)
         return 0
       case REQUEST.deviceHotReset: {
         const members = new Map(
@@ -236,6 +241,7 @@ export class VfioPciFunction implements VfioOperations {
     const masks = parameters.masksIntx && masksPinItself(device)
     if (masks) enablePin(device, true)
     const virtual = new VirtualConfig({
+      version: context.version,
       config,
       vendor: device.vendor,
       device: device.device,
@@ -303,14 +309,23 @@ export class VfioPciFunction implements VfioOperations {
   }
 
   #info(argument: IoctlArgument): void {
+    const { version } = this.#shared.context
     const buffer = sizedBuffer(argument, INFO_BYTES)
     const argsz = buffer.u32(0)
-    buffer.setU32(4, INFO_PCI | (this.#resetWorks ? INFO_RESET : 0))
+    const atomics = atLeast(version, 6, 5) ? enableAtomics(this.device) : 0
+    let offset = 0
+    if (atomics !== 0) {
+      const data = capabilityData(atomics, 0)
+      const chain = capabilityChain(version, [{ id: ATOMICS, version: 1, data }], FULL_INFO_BYTES)
+      offset = placeChain(buffer, chain, FULL_INFO_BYTES)
+    }
+    const flags = (this.#resetWorks ? INFO_RESET : 0) | (atomics === 0 ? 0 : INFO_CAPABILITIES)
+    buffer.setU32(4, INFO_PCI | flags)
     buffer.setU32(8, REGION.count)
     buffer.setU32(12, IRQ.count)
-    const padded = atLeast(this.#shared.context.version, 6, 6)
-    if (argsz >= 20) buffer.setU32(16, 0)
-    if (argsz >= FULL_INFO_BYTES && padded) buffer.setU32(20, 0)
+    if (argsz >= 20) buffer.setU32(16, offset)
+    // Padding became part of the structure with 6.6.
+    if (argsz >= FULL_INFO_BYTES && atLeast(version, 6, 6)) buffer.setU32(20, 0)
   }
 
   #reset(): void {

@@ -32,6 +32,7 @@ function fixture(
   capabilities: readonly Capability[] = [],
   extended: readonly Capability[] = [],
   patch: (bytes: Uint8Array) => void = () => undefined,
+  version = { major: 6, minor: 12 },
 ): Fixture {
   const bytes = buildConfig({
     vendor: 0x8086,
@@ -59,6 +60,7 @@ function fixture(
     messages,
   }
   const virtual = new VirtualConfig({
+    version,
     config,
     vendor: 0x8086,
     device: 0x10d3,
@@ -209,6 +211,25 @@ describe('capabilities that a user sees', () => {
     expect(second.get(0x100, 4) >>> 20).toBe(0)
     expect(second.config.read(0x100, 4) >>> 20).toBe(0x108)
     expect(fixture([pciExpress({ type: 0 })], [unknown]).get(0x100, 4)).toBe(0)
+  })
+
+  it('designated vendor specific ones are shown since 6.4', () => {
+    const designated = { id: 0x23, bytes: Uint8Array.of(0x23, 0, 1, 0, 0, 0, 0xc1, 0, 1, 2, 3, 4) }
+    const seen = (minor: number): number =>
+      fixture([pciExpress({ type: 0 })], [acs(0x5f), designated], undefined, {
+        major: 6,
+        minor,
+      }).get(0x100, 4) >>> 20
+    expect([seen(1), seen(4)]).toEqual([0, 0x108])
+  })
+
+  it('a read request is never shorter than the payload in use', () => {
+    const { config, set } = fixture([pciExpress({ type: 0 })], [], (bytes) => {
+      bytes[0x48] = 0x40
+      bytes[0x49] = 0x30
+    })
+    set(0x48, 2, 0)
+    expect(config.read(0x48, 2) & 0x7000).toBe(0x2000)
   })
 
   it('survive a chain that loops', () => {

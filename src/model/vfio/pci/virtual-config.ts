@@ -3,6 +3,7 @@
  * bits are the device's, some live in a copy, and some writes make the kernel do something instead: power
  * states, resets, interrupt masking.
  */
+import type { KernelVersion } from '../../../base/kernel-version.ts'
 import { Errno } from '../../errno.ts'
 import type { ConfigSpace } from '../../hardware/config-space.ts'
 import type { Bar } from '../../hardware/function.ts'
@@ -19,6 +20,7 @@ const PIN = 0x3d
 /** Device Capabilities and Device Control of PCI Express. */
 const HAS_FLR = 0x10000000
 const INITIATE_FLR = 0x8000
+const MAX_PAYLOAD = 0x00e0
 const MAX_READ = 0x7000
 const MAX_READ_4096 = 0x5000
 
@@ -35,6 +37,7 @@ export interface ConfigEffects {
 }
 
 export interface VirtualConfigInit {
+  readonly version: KernelVersion
   readonly config: ConfigSpace
   /** Ids as the kernel knows them: virtual functions show none. */
   readonly vendor: number
@@ -56,7 +59,7 @@ export class VirtualConfig {
 
   constructor(init: VirtualConfigInit) {
     this.#init = init
-    this.#layout = configLayout(init.config)
+    this.#layout = configLayout(init.config, init.version)
     const { copy } = this.#layout
     const offsets = [...[0, 1, 2, 3, 4, 5].map((n) => BARS + 4 * n), ROM]
     this.#realBars = new Map(offsets.map((at) => [at, init.config.read(at, 4)]))
@@ -275,7 +278,10 @@ export class VirtualConfig {
     }
     const wanted = control & MAX_READ
     if (wanted === before || wanted > MAX_READ_4096) return
-    config.write(start + 8, 2, (config.read(start + 8, 2) & ~MAX_READ) | wanted)
+    // Shorter reads than the payloads that the system agreed on would only be slow.
+    const real = config.read(start + 8, 2)
+    const floor = (real & MAX_PAYLOAD) << 7
+    config.write(start + 8, 2, (real & ~MAX_READ) | Math.max(wanted, floor))
   }
 
   #afterAdvancedFeatures(start: number): void {
