@@ -62,7 +62,7 @@ export default defineConfig(
     rules: { 'max-lines': ['error', { max: 400, skipBlankLines: true, skipComments: true }] },
   },
   {
-    files: ['src/cli/**', 'tools/**', 'bench/**', 'lab/**'],
+    files: ['src/cli/**', 'tools/**', 'bench/**', 'lab/**', 'examples/**'],
     rules: { 'no-console': 'off' },
   },
   {

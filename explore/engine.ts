@@ -31,6 +31,8 @@ export interface Limits {
   readonly states: number
   /** Longest path. */
   readonly depth: number
+  /** Strictly by distance from the start: slower, and what is found first is nearest. */
+  readonly breadthFirst?: boolean
 }
 
 export interface CounterExample {
@@ -70,12 +72,13 @@ interface Search {
 }
 
 export function explore(make: () => World, limits: Limits): Exploration {
-  const search = newSearch(make, limits, true)
+  const runOn = limits.breadthFirst !== true
+  const search = newSearch(make, limits, runOn)
   const found = run(search)
   const { transitions, depth, cut } = search
   const states = search.seen.size
   const complete = found === null && !cut
-  const counterExample = found === null ? null : shortest(make, found, limits.states)
+  const counterExample = found !== null && runOn ? shortest(make, found, limits.states) : found
   return { states, transitions, depth, complete, counterExample }
 }
 

@@ -48,7 +48,6 @@ export class Checks {
 
   /** Looks at every group of the state. @returns what is wrong, or was wrong on the way here */
   violation(): string | null {
-    this.#forgetEmptyContainers()
     for (const group of this.#run.model.iommu.groups.values()) {
       this.#ownership(group)
       this.#release(group)
@@ -57,15 +56,6 @@ export class Checks {
     this.#sharing()
     this.#merge()
     return this.#violation
-  }
-
-  /** Mappings end with the last group of their container. */
-  #forgetEmptyContainers(): void {
-    const used = new Set<Container | null>()
-    for (const group of this.#run.model.iommu.groups.values()) used.add(containerOf(group))
-    for (const container of this.#run.mappings.keys()) {
-      if (!used.has(container)) this.#run.mappings.delete(container)
-    }
   }
 
   #fail(what: string): void {
@@ -172,6 +162,13 @@ export function bindings({ model }: Run): string {
     )
   }
   return lines.sort().join('\n')
+}
+
+/** Mappings end with the last group of their container. */
+export function forgetEmptyContainers({ model, mappings }: Run): void {
+  const used = new Set<Container | null>()
+  for (const group of model.iommu.groups.values()) used.add(containerOf(group))
+  for (const container of mappings.keys()) if (!used.has(container)) mappings.delete(container)
 }
 
 /** The container that the group is in; null when no user owns it. */

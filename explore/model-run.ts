@@ -10,7 +10,7 @@ import type { Task, Thread } from '../src/model/task.ts'
 import type { UserProcess } from '../src/model/user-process.ts'
 import type { Container } from '../src/model/vfio/container.ts'
 import type { World } from './engine.ts'
-import { bindings, Checks, IOVA_PAGES } from './invariants.ts'
+import { bindings, Checks, forgetEmptyContainers, IOVA_PAGES } from './invariants.ts'
 import { stateKey } from './state-key.ts'
 
 const PAGE_BYTES = 4096
@@ -101,6 +101,7 @@ export class Run implements World {
     for (let n = this.#threads.length - 1; n >= 0; n--) {
       if (this.#threads[n]?.done === true) this.#threads.splice(n, 1)
     }
+    forgetEmptyContainers(this)
     if (opens && bindings(this) !== before)
       this.#openViolation = `open: "${choice}" changed a binding`
   }

@@ -1,10 +1,10 @@
 /**
- * The standing exploration: every invariant in every state that a limited search reaches, and each
- * deliberate mistake caught under its name.
+ * Each deliberate mistake is caught, under the name of what it breaks. That nothing is found without a
+ * mistake is what `npm run explore` shows, in `npm test` too.
  */
 import { describe, expect, it } from 'vitest'
-import { describeCounterExample, explore } from './engine.ts'
-import { type Mutation, type WorldPlan, worlds } from './model-run.ts'
+import { explore } from './engine.ts'
+import { type WorldPlan, worlds } from './model-run.ts'
 import { MISTAKES } from './mutations.case.ts'
 import { WORLDS } from './worlds.ts'
 
@@ -14,14 +14,15 @@ function world(name: string): WorldPlan {
   return found
 }
 
-function firstFault(name: string, states: number, mutation: Mutation | null): string | null {
-  const { counterExample } = explore(worlds(world(name), mutation), { states, depth: 40 })
-  return counterExample === null ? null : describeCounterExample(counterExample)
-}
+const LIMITS = { states: 20_000, depth: 40 }
+
+/** Far from the start: a search that runs on gets there sooner. */
+const DEEP = new Set(['open', 'deadlock'])
 
 describe('every interleaving', () => {
   it.each(MISTAKES)('finds out when $name', ({ world: name, caughtAs, mutation }) => {
-    const found = firstFault(name, 20_000, mutation)
-    expect(found?.split(/[:\n]/)[0]).toBe(caughtAs)
+    const breadthFirst = !DEEP.has(caughtAs)
+    const { counterExample } = explore(worlds(world(name), mutation), { ...LIMITS, breadthFirst })
+    expect(counterExample?.violation.split(':')[0]).toBe(caughtAs)
   })
 })

@@ -25,7 +25,7 @@ export const labUsage: string = `usage: npm run lab -- [options]
   --random N       N random machines instead of the standing cases
   --trace N        N steps on a real kernel and on the model, instead of the standing cases
   --seed S         seed of the first random machine, or of the trace
-  --keep           keep the guests' working directories and console logs
+  --keep           keep the guests' working directories and console logs, and all evidence
 `
 
 export function parseLabOptions(args: readonly string[]): LabOptions {

@@ -158,6 +158,7 @@ async function runCase(lab: Lab, item: LabCase): Promise<Verdict> {
   const findings = await converse(lab, item, kernel, evidence)
   if (findings.length === 0) {
     lab.print(`ok    ${item.name}  ${seconds()}`)
+    if (lab.keep) lab.print(`      evidence: ${saveEvidence(lab, item, [], evidence)}`)
     return 'passed'
   }
   lab.print(`FAIL  ${item.name}  ${seconds()}`)
@@ -208,7 +209,7 @@ function saveEvidence(
   findings: readonly LabFinding[],
   evidence: ReadonlyMap<string, Buffer | string>,
 ): string {
-  const directory = join(lab.cacheRoot, 'failures', item.name)
+  const directory = join(lab.cacheRoot, 'evidence', item.name)
   mkdirSync(directory, { recursive: true })
   for (const [name, content] of evidence) writeFileSync(join(directory, name), content)
   const told = findings.map((finding) => `${finding.check}:\n${finding.detail}\n`)

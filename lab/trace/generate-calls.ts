@@ -232,8 +232,8 @@ function feature(world: World): Call {
   const operation = world.pick([probe, probe | get, probe | set, get, set, get | set, 0]) ?? probe
   const argsz = world.pick([8, 8, 16, 24, 4]) ?? 8
   const flags = number | operation
-  return [
-    DEVICE_REQUEST.feature,
-    buffer(encodeStructure(DEVICE_FEATURE, { argsz, flags }, Math.max(0, argsz - 8))),
-  ]
+  const bytes = encodeStructure(DEVICE_FEATURE, { argsz, flags }, Math.max(0, argsz - 8))
+  // Where a feature wants a descriptor: none. The first ones of a process differ.
+  bytes.fill(0xff, DEVICE_FEATURE.bytes, DEVICE_FEATURE.bytes + 4)
+  return [DEVICE_REQUEST.feature, buffer(bytes)]
 }

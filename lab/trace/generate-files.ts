@@ -27,7 +27,7 @@ const TYPES: readonly string[] = [
 const READS: readonly string[] = [
   ...['class', 'vendor', 'device', 'revision', 'subsystem_vendor', 'subsystem_device', 'modalias'],
   ...['uevent', 'resource', 'numa_node', 'msi_bus', 'broken_parity_status', 'ari_enabled'],
-  ...['dma_mask_bits', 'consistent_dma_mask_bits', 'current_link_speed', 'max_link_width'],
+  ...['current_link_speed', 'max_link_width'],
   ...['max_link_speed', 'current_link_width', 'd3cold_allowed', 'sriov_totalvfs', 'sriov_offset'],
   ...['sriov_stride', 'sriov_vf_device', 'sriov_vf_total_msix', 'secondary_bus_number'],
   ...['subordinate_bus_number', 'boot_vga', 'rescan', 'remove', 'nosuch'],
@@ -194,6 +194,11 @@ function ofAny(world: World, file: string, values: readonly string[]): Operation
 
 function remove(world: World): Operation | undefined {
   const address = world.pick(world.universe.removable) ?? GHOST
+  // Its driver leaves virtual functions alone when it goes: they would have no hardware behind them.
+  const virtual = world.universe.virtual[address] ?? []
+  if (virtual.some((one) => world.driver(one) !== undefined || world.value(one, 'enable'))) {
+    return undefined
+  }
   return write(world, device(address, 'remove'), world.pick(['1', '1', '1', '0', 'x', '']) ?? '')
 }
 

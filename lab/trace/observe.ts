@@ -24,18 +24,27 @@ const DEVICE_FILES = [
 ]
 const GROUP_FILES = ['type', 'reserved_regions', 'name']
 
+/** What is not there. */
+const ABSENT = 'ENOENT'
+
 /** @param ignored functions that are left out: the lab's own */
 export function observe(kernel: KernelView, ignored: ReadonlySet<string>): VisibleState {
   const state = new Map<string, string>()
   for (const address of [...kernel.list(DEVICES)].sort()) {
     if (ignored.has(address)) continue
     const device = `${DEVICES}/${address}`
-    state.set(`${address} driver`, lastName(attempt(() => kernel.link(`${device}/driver`))))
-    state.set(`${address} group`, lastName(attempt(() => kernel.link(`${device}/iommu_group`))))
-    state.set(`${address} vfio-dev`, names(kernel, `${device}/vfio-dev`))
+    // Asking for what is not there costs an exception; one look at the directory does not.
+    const there = new Set(attemptList(kernel, device))
+    const link = (name: string): string =>
+      there.has(name) ? lastName(attempt(() => kernel.link(`${device}/${name}`))) : ABSENT
+    state.set(`${address} driver`, link('driver'))
+    state.set(`${address} group`, link('iommu_group'))
+    const hasUsers = there.has('vfio-dev')
+    state.set(`${address} vfio-dev`, hasUsers ? names(kernel, `${device}/vfio-dev`) : ABSENT)
     for (const file of DEVICE_FILES) {
+      if (!file.includes('/') && !there.has(file)) continue
       const text = attempt(() => kernel.text(`${device}/${file}`))
-      if (text !== 'ENOENT') state.set(`${address} ${file}`, text)
+      if (text !== ABSENT) state.set(`${address} ${file}`, text)
     }
   }
   for (const group of [...kernel.list(GROUPS)].sort()) {
@@ -43,7 +52,7 @@ export function observe(kernel: KernelView, ignored: ReadonlySet<string>): Visib
     state.set(`group ${group} devices`, members)
     for (const file of GROUP_FILES) {
       const text = attempt(() => kernel.text(`${GROUPS}/${group}/${file}`))
-      if (text !== 'ENOENT') state.set(`group ${group} ${file}`, text)
+      if (text !== ABSENT) state.set(`group ${group} ${file}`, text)
     }
   }
   state.set('/dev/vfio', names(kernel, '/dev/vfio'))
@@ -65,6 +74,14 @@ function attempt(read: () => string): string {
     return read()
   } catch (error) {
     return (error as { code?: string }).code ?? String(error)
+  }
+}
+
+function attemptList(kernel: KernelView, path: string): readonly string[] {
+  try {
+    return kernel.list(path)
+  } catch {
+    return []
   }
 }
 

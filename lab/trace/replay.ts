@@ -128,7 +128,7 @@ function plug(
   return new Promise((resolve, reject) => {
     const task = kind === 'plug' ? plugIn(model, place) : pullOut(model, place)
     model.context.scheduler.start(kind, task, (outcome) => {
-      if ('error' in outcome) reject(outcome.error)
+      if ('error' in outcome) reject(new Error(kind, { cause: outcome.error }))
       else resolve({})
     })
     model.context.scheduler.settle()

@@ -41,15 +41,13 @@ export function callsInto(scheduler: Scheduler, clock: Clock): Calls {
       new Promise((resolve, reject) => {
         if (climbs(path)) throw new KernelError('EINVAL', action, path)
         let callOff = (): void => undefined
-        let over = false
-        scheduler.start(`${action} ${path}`, task, (outcome) => {
-          over = true
+        const thread = scheduler.start(`${action} ${path}`, task, (outcome) => {
           callOff()
           if ('error' in outcome) reject(asError(outcome.error, action, path))
           else resolve()
         })
         scheduler.settle()
-        if (over || deadline === null) return
+        if (thread.done || deadline === null) return
         callOff = clock.after(deadline, () => {
           reject(new KernelError('ETIMEDOUT', action, path))
         })

@@ -37,7 +37,7 @@ function small(content: string | Uint8Array): File {
     mode: 0o644,
     read: () => now,
     // biome-ignore lint/correctness/useYield: a store is a task
-    write: function* (bytes): Task<void> {
+    *write(bytes): Task<void> {
       now = decodeUtf8(bytes)
     },
   }
@@ -158,8 +158,8 @@ describe('modelKernel()', () => {
     expect(kernel.exists(`${PCI}/devices/${CARD}/driver`)).toBe(false)
     const heads: string[] = []
     for (let n = 0; n < 2; n += 1) {
-      const { value } = await events.next()
-      heads.push(decodeUtf8(value ?? new Uint8Array(0)).split('\0')[0] ?? '')
+      const result: IteratorResult<Uint8Array, unknown> = await events.next()
+      if (result.done !== true) heads.push(decodeUtf8(result.value).split('\0')[0] ?? '')
     }
     const path = `/devices/pci0000:00/0000:00:01.0/${CARD}`
     expect(heads).toEqual([`remove@${path}/net/eth0`, `unbind@${path}`])

@@ -26,10 +26,10 @@ export interface Model extends KernelParts {
    */
   run<T>(name: string, task: Task<T>): T
   /**
-   * Somebody plugs a device in and the kernel notices.
+   * Somebody plugs a device in, or a card of several functions, and the kernel notices.
    * @param above address of a bridge, or name of a root bus ("0000:00")
    */
-  hotAdd(added: Added, above: string, devfn: number): Task<void>
+  hotAdd(added: Added | readonly Added[], above: string, devfn: number): Task<void>
   /** Somebody pulls the device out, ready or not. @throws Errno ENODEV nothing is there */
   hotRemove(address: string): Task<void>
 }

@@ -19,8 +19,8 @@ describe('ueventSource()', () => {
     const uevents = new Uevents()
     const events = ueventSource(uevents)
     uevents.emit('add', deviceNamed('lo'))
-    const { value } = await events[Symbol.asyncIterator]().next()
-    expect(decodeUtf8(value as Uint8Array)).toBe(
+    const first: IteratorResult<Uint8Array, unknown> = await events[Symbol.asyncIterator]().next()
+    expect(decodeUtf8(first.value as Uint8Array)).toBe(
       'add@/devices/virtual/net/lo\0ACTION=add\0DEVPATH=/devices/virtual/net/lo\0SUBSYSTEM=net\0SEQNUM=1\0',
     )
   })

@@ -7,7 +7,7 @@ import { encodeUtf8 } from '../base/utf8.ts'
 import type { EventSource } from '../kernel/kernel.ts'
 import type { Uevent, Uevents } from './driver-core/uevents.ts'
 
-export function ueventDatagram({ action, devpath, variables }: Uevent): Uint8Array {
+function ueventDatagram({ action, devpath, variables }: Uevent): Uint8Array {
   const lines = [`${action}@${devpath}`, ...variables.map(([key, value]) => `${key}=${value}`)]
   return encodeUtf8(lines.map((line) => `${line}\0`).join(''))
 }

@@ -18,7 +18,7 @@ export function reject(field: Field, wanted: string): never {
   throw new IsogroupError(
     'bad-machine',
     `${field.path === '' ? 'the document' : field.path}: expected ${wanted}, found ${shownValue(field.value)}`,
-    'The format is described at the top of src/open/machine-file.ts.',
+    'The formats are described at the top of src/open/machine-file.ts and src/open/model-file.ts.',
   )
 }
 

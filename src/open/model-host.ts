@@ -6,6 +6,7 @@ import type { MachineDescription } from '../model/machine/description.ts'
 import { bootModel, type Model } from '../model/model.ts'
 import type { Clock } from '../model/kernel-calls.ts'
 import { type ModelKernel, modelKernel } from '../model/model-kernel.ts'
+import type { Twin } from './twin.ts'
 
 /** Time for deadlines: the model itself has none. */
 export const TIMERS: Clock = {
@@ -28,8 +29,14 @@ export function kernelOf(model: Model): ModelKernel {
 }
 
 /** The booted machine as a host to look at; it brings its own names of devices. */
-export function modelHost(machine: MachineDescription): Host {
-  return linuxHost(bootKernel(machine), `model ${machine.name}`)
+export function modelHost({ machine, assumed }: Twin): Host {
+  return linuxHost(bootKernel(machine), modelLabel({ machine, assumed }))
+}
+
+/** What a person calls it; the twin of a recorded host says that not all of it is known. */
+export function modelLabel({ machine, assumed }: Twin): string {
+  if (assumed.length === 0) return `model ${machine.name}`
+  return `model ${machine.name} (${String(assumed.length)} facts assumed)`
 }
 
 export interface BootedHost {

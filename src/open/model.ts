@@ -11,24 +11,46 @@
  * machine is garbage like any other object once nobody holds it.
  */
 import type { Host } from '../isolation/host.ts'
-import { type Kernel, KernelError } from '../kernel/kernel.ts'
+import type { Kernel } from '../kernel/kernel.ts'
 import { linuxHost } from '../linux/linux-host.ts'
-import { deviceTemplate } from '../model/hardware/devices/catalogue.ts'
-import { callsInto } from '../model/kernel-calls.ts'
 import { buildMachine } from '../model/machine/builder.ts'
 import type { MachineDescription } from '../model/machine/description.ts'
 import { bootModel } from '../model/model.ts'
 import type { MachineText } from './machine-text.ts'
 import { type ModelDevice, modelDevice } from './model-device.ts'
 import { MODEL_FORMAT, parseModel } from './model-file.ts'
-import { kernelOf, TIMERS } from './model-host.ts'
+import { kernelOf } from './model-host.ts'
+import { handsFor } from './model-plug.ts'
 import { type ModelContext, type ModelEvent, type ModelFault, watchModel } from './model-watch.ts'
 import { builtInMachine } from './open-host.ts'
 
 export { encodeStructure, type Structure } from '../kernel/abi/structure.ts'
-export * as vfio from '../kernel/abi/vfio.ts'
+export {
+  CONTAINER_REQUEST,
+  DEVICE_FEATURE,
+  DEVICE_INFO,
+  DEVICE_REQUEST,
+  DIRTY_BITMAP,
+  DIRTY_FLAG,
+  DMA_MAP,
+  DMA_UNMAP,
+  EXTENSION,
+  FEATURE_FLAG,
+  GROUP_REQUEST,
+  GROUP_STATUS,
+  HOT_RESET,
+  HOT_RESET_INFO,
+  IRQ_INFO,
+  IRQ_SET,
+  IRQ_SET_FLAG,
+  MAP_FLAG,
+  REGION_INFO,
+  TYPE1_INFO,
+  UNMAP_FLAG,
+} from '../kernel/abi/vfio.ts'
 export {
   type EventCounter,
+  type EventSource,
   type Handle,
   type Kernel,
   KernelError,
@@ -99,28 +121,24 @@ export async function openModel(machine: string | MachineText): Promise<ModelMac
   const description = typeof machine === 'string' ? await builtInMachine(machine) : built(machine)
   const model = bootModel(description)
   const kernel = kernelOf(model)
-  const calls = callsInto(model.context.scheduler, TIMERS)
   return {
     name: description.name,
     kernel,
     host: linuxHost(kernel, `model ${description.name}`),
-    as: (someone) => kernel.as(model.createProcess(someone)),
-    plug: async (kind, port) => {
-      const template = deviceTemplate(kind)
-      if (template === undefined) throw new KernelError('ENODEV', 'write', kind)
-      const before = new Set(model.pci.bus.devices.keys())
-      const slot = freeSlot(model.freeSlots(port))
-      await calls.later('write', port, model.hotAdd(template, port, slot), null)
-      return [...model.pci.bus.devices.keys()].find((name) => !before.has(name)) ?? ''
-    },
-    pull: (address) => calls.later('write', address, model.hotRemove(address), null),
+    as: ({ name = 'program', ...who }) => kernel.as(model.createProcess({ name, ...who })),
     device: (address) => modelDevice(model, address),
-    ...watchModel(model),
     log: model.context.log,
+    ...handsFor(model),
+    ...watchModel(model),
   }
 }
 
 function built(machine: MachineText): MachineDescription {
-  const defaults = { format: MODEL_FORMAT, version: 1, name: 'machine', title: 'described by a program' }
+  const defaults = {
+    format: MODEL_FORMAT,
+    version: 1,
+    name: 'machine',
+    title: 'described by a program',
+  }
   return buildMachine(parseModel({ ...defaults, ...machine }).form)
 }

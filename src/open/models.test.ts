@@ -9,7 +9,6 @@ import { doctor } from '../isolation/assess/doctor.ts'
 import { bootModel, type Model } from '../model/model.ts'
 import { buildMachine } from '../model/machine/builder.ts'
 import { MACHINE_FORMAT, parseMachine } from './machine-file.ts'
-import { modelHost } from './model-host.ts'
 import { MODEL_FORMAT, parseModel } from './model-file.ts'
 import { builtInMachine, machineNames, openHost, openKernel } from './open-host.ts'
 import { recordedTwin } from './recorded-machine.ts'
@@ -128,7 +127,7 @@ describe('twins of recorded machines', () => {
   })
 
   it('number groups from the graphics on where the kernel did', async () => {
-    const host = modelHost(await builtInMachine('hp-spectre-15-df1'))
+    const host = await openHost('model:hp-spectre-15-df1')
     const groups = new Map(host.snapshot().functions.map(({ address, group }) => [address, group]))
     const numbers = ['0000:00:02.0', '0000:00:00.0', '0000:01:00.0'].map((at) => groups.get(at))
     expect(numbers).toEqual(['0', '1', '2'].map((value) => ({ known: true, value })))
@@ -151,7 +150,10 @@ describe('openKernel()', () => {
     )
   })
 
-  it('calls a model by its name', async () => {
-    expect(modelHost(await builtInMachine('laptop')).snapshot().source).toBe('model laptop')
+  it('calls a model by its name, and says of a twin that it is one', async () => {
+    const sourceOf = async (name: string): Promise<string> =>
+      (await openHost(`model:${name}`)).snapshot().source
+    expect(await sourceOf('laptop')).toBe('model laptop')
+    expect(await sourceOf('asus-pn51')).toMatch(/^model asus-pn51 \(\d+ facts assumed\)$/)
   })
 })

@@ -50,9 +50,10 @@ export async function openKernel(source: string): Promise<OpenedKernel | null> {
   if (source === 'linux') return openRoot('/')
   if (source.startsWith('linux:')) return openRoot(source.slice('linux:'.length))
   if (!source.startsWith('model:')) return null
-  const { bootKernel } = await import('./model-host.ts')
-  const machine = await builtInMachine(source.slice('model:'.length))
-  return { kernel: bootKernel(machine), source: `model ${machine.name}`, fallbackNames: () => '' }
+  const { bootKernel, modelLabel } = await import('./model-host.ts')
+  const twin = await builtInTwin(source.slice('model:'.length))
+  const kernel = bootKernel(twin.machine)
+  return { kernel, source: modelLabel(twin), fallbackNames: () => '' }
 }
 
 /** Names of the built-in machines, for `model:NAME`. */
@@ -105,7 +106,7 @@ async function openFile(path: string): Promise<Host> {
     if (json.format === 'isogroup-machine') return machineHost(json)
     if (json.format === 'isogroup-model') {
       const { modelHost } = await import('./model-host.ts')
-      return modelHost((await machineIn(json)).machine)
+      return modelHost(await machineIn(json))
     }
     if (json.format === 'isogroup-capture') {
       const { recordedKernel } = await import('../kernel/recorded.ts')
@@ -123,7 +124,7 @@ async function openFile(path: string): Promise<Host> {
 
 async function openModel(name: string): Promise<Host> {
   const { modelHost } = await import('./model-host.ts')
-  return modelHost(await builtInMachine(name))
+  return modelHost(await builtInTwin(name))
 }
 
 /**

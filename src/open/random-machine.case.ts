@@ -4,13 +4,15 @@
  * without the multifunction bit, several root buses, virtual functions, VMD.
  */
 import { known } from '../base/fact.ts'
+import { fromHex, toHex } from '../base/hex-bytes.ts'
 import type { FunctionDescription, MachineDescription } from '../model/machine/description.ts'
-import { formatAddress, formatBus, hex } from '../pci/address.ts'
+import { formatAddress, formatBus, hex, parseAddress } from '../pci/address.ts'
+import { extendedCapabilityOffset } from '../pci/config-decode.ts'
 import { encodeConfig } from '../pci/config-encode.ts'
-import { type ConfigFacts, PCIE_TYPE } from '../pci/config-facts.ts'
+import { type ConfigFacts, EXTENDED_CAPABILITY, PCIE_TYPE } from '../pci/config-facts.ts'
 
 const DEPTH_MAX = 4
-const FUNCTIONS_MAX = 40
+const FUNCTIONS_MAX = 24
 
 /** Ids with rules of their own in the kernel, as vendor and device. */
 const QUIRKS: readonly (readonly [number, number])[] = [
@@ -79,15 +81,16 @@ export function randomMachine(seed: number): MachineDescription {
     commandLine: '',
     cpu: { vendor: 'GenuineIntel', flags: [] },
     acpiTables: ['DMAR'],
-    memoryBytes: 64 * 2 ** 20,
+    // Enough for the tables of contexts: small machines are made quickly.
+    memoryBytes: 2 ** 17,
     iommu: {
       kind: 'intel',
-      interruptRemapping: true,
+      interruptRemapping: false,
       units: [{ name: 'dmar0', attributes: {}, scope: null }],
       defaultDomain: 'identity',
       reserved: [],
     },
-    functions: grower.functions,
+    functions: withFreeVirtualFunctions(grower.functions),
     hostedBuses:
       hosted && host !== undefined ? [{ bus: formatBus(0x10000, 0), host: host.at }] : [],
     drivers: [],
@@ -176,19 +179,20 @@ function isBridge(random: Grower['random'], type: number | null, depth: number):
 }
 
 function describe(
-  { random }: Grower,
+  grower: Grower,
   place: Place,
   type: number | null,
   multifunction: boolean,
   secondary: number | null,
 ): FunctionDescription {
+  const { random } = grower
   const quirk = random(6) === 0 ? QUIRKS[random(QUIRKS.length)] : undefined
   const [vendor, device] = quirk ?? [0x1b36, 0x000c]
   const capability = [null, null, 0x5f, 0x1d, 0x0f, random(0x80)][random(6)] ?? null
   const acs = type === null || capability === null ? null : { capability, control: 0 }
   const sriov =
     type === PCIE_TYPE.endpoint && random(6) === 0
-      ? { totalVfs: 4, numVfs: 0, offset: 1 + random(3) * 8, stride: 1 + random(2), vfDevice: 1 }
+      ? { totalVfs: 4, numVfs: 0, ...virtualIds(grower, place), vfDevice: 1 }
       : null
   const facts: ConfigFacts = {
     size: 0,
@@ -220,7 +224,7 @@ function describe(
     at: place.at,
     parent: place.parent,
     kind: 'generic',
-    config: Array.from(bytes, (byte) => hex(byte, 2)).join(''),
+    config: toHex(bytes),
     bars: [],
     driver: null,
     ...(sriov === null || random(2) === 0
@@ -232,3 +236,47 @@ function describe(
 function withSubordinate(fn: FunctionDescription, last: number): FunctionDescription {
   return { ...fn, config: fn.config.slice(0, 0x1a * 2) + hex(last, 2) + fn.config.slice(0x1b * 2) }
 }
+
+const BUS_IDS = 0x100
+
+/** Sometimes virtual functions are on a bus number of their own, which no bridge leads to. */
+function virtualIds(
+  { random, nextBus }: Grower,
+  { domain, bus, parent }: Place,
+): { readonly offset: number; readonly stride: number } {
+  const stride = 1 + random(2)
+  if (random(3) > 0 || parent === null || nextBus.get(domain) !== bus + 1) {
+    return { offset: 1 + random(3) * 8, stride }
+  }
+  nextBus.set(domain, bus + 2)
+  return { offset: BUS_IDS, stride }
+}
+
+/** Hardware never gives a virtual function the id of another function; chance does. */
+function withFreeVirtualFunctions(
+  functions: readonly FunctionDescription[],
+): readonly FunctionDescription[] {
+  const taken = new Set(functions.map(({ at }) => idOf(at)))
+  return functions.map((fn) => {
+    const { virtualFunctions } = fn
+    if (virtualFunctions === undefined) return fn
+    const view = new DataView(fromHex(fn.config).buffer)
+    const offset = extendedCapabilityOffset(new Uint8Array(view.buffer), EXTENDED_CAPABILITY.sriov)
+    if (offset === null) return fn
+    const ids = virtualFunctions.map(
+      (_, n) =>
+        idOf(fn.at) + view.getUint16(offset + 0x14, true) + n * view.getUint16(offset + 0x16, true),
+    )
+    if (ids.some((id) => taken.has(id))) return { ...fn, virtualFunctions: [] }
+    for (const id of ids) taken.add(id)
+    return fn
+  })
+}
+
+/** Different for every function of all domains. */
+function idOf(at: string): number {
+  const { domain, bus, device, function: fn } = parseAddress(at) ?? ZERO
+  return domain * 0x10000 + bus * BUS_IDS + device * 8 + fn
+}
+
+const ZERO = { domain: 0, bus: 0, device: 0, function: 0 }

@@ -98,19 +98,18 @@ export const DEVICE_INFO: Structure<'argsz' | 'flags' | 'regions' | 'irqs' | 'ca
   },
 }
 
-export const REGION_INFO: Structure<
-  'argsz' | 'flags' | 'index' | 'capOffset' | 'size' | 'offset'
-> = {
-  bytes: 32,
-  fields: {
-    argsz: [0, 'u32'],
-    flags: [4, 'u32'],
-    index: [8, 'u32'],
-    capOffset: [12, 'u32'],
-    size: [16, 'u64'],
-    offset: [24, 'u64'],
-  },
-}
+export const REGION_INFO: Structure<'argsz' | 'flags' | 'index' | 'capOffset' | 'size' | 'offset'> =
+  {
+    bytes: 32,
+    fields: {
+      argsz: [0, 'u32'],
+      flags: [4, 'u32'],
+      index: [8, 'u32'],
+      capOffset: [12, 'u32'],
+      size: [16, 'u64'],
+      offset: [24, 'u64'],
+    },
+  }
 
 export const IRQ_INFO: Structure<'argsz' | 'flags' | 'index' | 'count'> = {
   bytes: 16,

@@ -37,7 +37,7 @@ export function busDirectory(context: KernelContext, bus: Bus): Directory {
       mode: 0o644,
       read: () => `${bus.autoprobe ? '1' : '0'}\n`,
       // biome-ignore lint/correctness/useYield: a store is a task
-      write: function* (bytes): Task<void> {
+      *write(bytes): Task<void> {
         bus.autoprobe = bytes[0] !== 0x30
       },
     }),
@@ -109,7 +109,7 @@ function ueventFile(context: KernelContext, object: PlainObject): File {
     kind: 'file',
     mode: 0o200,
     // biome-ignore lint/correctness/useYield: a store is a task
-    write: function* (bytes): Task<void> {
+    *write(bytes): Task<void> {
       const { action, variables } = syntheticEvent(context, object.path, bytes)
       context.uevents.emitPlain(action, object, variables)
     },

@@ -93,13 +93,12 @@ function classParent({ className, parent }: Device): Device | null {
 }
 
 function attributeFile(device: Device, attribute: Attribute): File {
-  const { mode, show, store } = attribute
+  const show = attribute.show?.bind(attribute)
+  const store = attribute.store?.bind(attribute)
   return {
     kind: 'file',
-    mode,
-    ...(show === undefined ? {} : { read: (who) => show.call(attribute, device, who) }),
-    ...(store === undefined
-      ? {}
-      : { write: (bytes, who) => store.call(attribute, device, bytes, who) }),
+    mode: attribute.mode,
+    ...(show && { read: (who) => show(device, who) }),
+    ...(store && { write: (bytes, who) => store(device, bytes, who) }),
   }
 }

@@ -67,7 +67,7 @@ function place(level: Level, [name = '', ...below]: readonly string[], device: D
     return
   }
   const known = level.get(name)
-  const next: Level = known instanceof Map ? known : new Map()
+  const next: Level = known instanceof Map ? known : new Map<string, Level | Device>()
   level.set(name, next)
   place(next, below, device)
 }

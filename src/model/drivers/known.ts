@@ -66,6 +66,7 @@ function ports(services: DriverServices): readonly PciDriverPlan[] {
       // Its interrupts for power management events are messages; others get by without.
       mastersBus: ({ pcieType }) =>
         pcieType === PCIE_TYPE.rootPort || pcieType === PCIE_TYPE.eventCollector,
+      enabled: (device) => listenForWakeup(services, device),
     },
     {
       name: 'shpchp',
@@ -77,6 +78,20 @@ function ports(services: DriverServices): readonly PciDriverPlan[] {
         services.describe(device.name)?.driver === 'shpchp' ? null : refuseSlots(services, device),
     },
   ]
+}
+
+/**
+ * pcie_pme_mark_devices(): a root port that listens for power management events lets everything below it
+ * wake the machine; who could not before gets its wakeup files, which the kernel tells by "change".
+ */
+function listenForWakeup({ context }: DriverServices, port: PciDevice): void {
+  if (port.pcieType !== PCIE_TYPE.rootPort) return
+  const mark = (device: PciDevice): void => {
+    if (!device.canWakeup) context.uevents.emit('change', device)
+    device.canWakeup = true
+    for (const child of device.subordinate?.devices ?? []) mark(child)
+  }
+  mark(port)
 }
 
 /** pcie_portdrv_probe(): PCI Express ports and event collectors only. */

@@ -34,6 +34,8 @@ export interface PciDriverPlan {
   mastersBus?(device: PciDevice): boolean
   /** Says no, as probe functions do about functions that their table takes but they do not want. */
   refuse?(device: PciDevice): Errno | null
+  /** What probe does once the function is enabled. */
+  enabled?(device: PciDevice): void
   /** Class devices where the machine's description names none. */
   readonly services?: (names: DeviceNames) => readonly Service[]
   /** Puts the hardware to work with the memory. @throws Errno */
@@ -110,6 +112,7 @@ function* probe(
   let wanted: readonly Service[] = []
   try {
     if (plan.mastersBus?.(device) === true) setMaster(device)
+    plan.enabled?.(device)
     memory = plan.pages === 0 ? null : allocate(plan, services, device)
     yield* step(`${plan.name} starts ${device.name}`)
     if (memory !== null) plan.start?.(device, memory)

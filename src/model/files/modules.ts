@@ -101,7 +101,7 @@ function parameterFile(parameter: Parameter): File {
     mode,
     read,
     // biome-ignore lint/correctness/useYield: a store is a task
-    write: function* (bytes): Task<void> {
+    *write(bytes): Task<void> {
       parameter.set(decodeUtf8(bytes))
     },
   }

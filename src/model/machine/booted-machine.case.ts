@@ -35,7 +35,7 @@ export interface BootedOptions {
 }
 
 export function bootedMachine(options: BootedOptions = {}): Model {
-  const card = {
+  const card: DeviceForm = {
     ...PLAIN,
     functions: [
       { ...PLAIN, kind: 'nic' },

@@ -14,12 +14,13 @@ import type { KernelParts } from './kernel-parts.ts'
 export type Added = HardwareFunction | DeviceTemplate
 
 /**
+ * @param added a function, or those of a card, which take successive numbers
  * @param above address of a bridge, or name of a root bus ("0000:00")
  * @throws Errno ENODEV no such bridge or bus; EBUSY the place is taken
  */
 export function* hotAdd(
   parts: KernelParts,
-  added: Added,
+  added: Added | readonly Added[],
   above: string,
   devfn: number,
 ): Task<void> {
@@ -27,9 +28,16 @@ export function* hotAdd(
   const wires = slots.roots.get(above) ?? wiresBehind(parts, above)
   const bus = pci.busOf(wires)
   if (bus === undefined) throw new Errno('ENODEV', `${above} has no bus`)
-  if (wires.functions.has(devfn)) throw new Errno('EBUSY', 'something is in the slot')
-  const at = { domain: bus.domain, bus: bus.number, device: devfn >> 3, function: devfn & 7 }
-  slots.plug(hardwareOf(parts, added, formatAddress(at)), wires, devfn)
+  const card = isList(added) ? added : [added]
+  if (card.some((_fn, n) => wires.functions.has(devfn + n))) {
+    throw new Errno('EBUSY', 'something is in the slot')
+  }
+  // All of the card is there before the kernel looks.
+  card.forEach((fn, n) => {
+    const { domain, number } = bus
+    const at = { domain, bus: number, device: devfn >> 3, function: (devfn & 7) + n }
+    slots.plug(hardwareOf(parts, fn, formatAddress(at)), wires, devfn + n)
+  })
   yield* pci.hotPlugged(bus, devfn >> 3)
 }
 
@@ -56,6 +64,11 @@ function hardwareOf(parts: KernelParts, added: Added, at: string): HardwareFunct
   const description = { ...added, at, parent: null }
   parts.descriptions.set(at, description)
   return createFunction(description, parts.cabling)
+}
+
+/** Array.isArray() does not narrow to read-only lists. */
+function isList(added: Added | readonly Added[]): added is readonly Added[] {
+  return Array.isArray(added)
 }
 
 function isTemplate(added: Added): added is DeviceTemplate {

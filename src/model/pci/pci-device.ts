@@ -65,6 +65,8 @@ export class PciDevice extends Device {
   enableCount = 0
   powerState: PciPowerState = 'unknown'
   d3coldAllowed: boolean
+  /** May wake the machine (power.can_wakeup): it signals PME, or a port above listens for it. */
+  canWakeup: boolean
   /** Ways to reset it, best first (reset_methods). */
   resetMethods: readonly string[] = []
   /** It had a reset method when it was added: then it has the files `reset` and `reset_method`. */
@@ -99,7 +101,9 @@ export class PciDevice extends Device {
     const subsystem = subsystemOffset(init.hardware, this.headerType)
     this.subsystemVendor = subsystem === 0 ? 0 : config.read(subsystem, 2)
     this.subsystemDevice = subsystem === 0 ? 0 : config.read(subsystem + 2, 2)
-    this.d3coldAllowed = config.capability(POWER_MANAGEMENT) !== 0
+    const power = config.capability(POWER_MANAGEMENT)
+    this.d3coldAllowed = power !== 0
+    this.canWakeup = power !== 0 && (config.read(power + 2, 2) & PME_SUPPORT) !== 0
   }
 
   /** Device id of its virtual functions (SR-IOV capability +0x1A). */
@@ -119,6 +123,7 @@ export class PciDevice extends Device {
 }
 
 const POWER_MANAGEMENT = 0x01
+const PME_SUPPORT = 0xf800
 const BRIDGE_SUBSYSTEM = 0x0d
 
 /** Where the subsystem ids are: in the header, or for bridges in a capability; 0 = nowhere. */

@@ -53,11 +53,12 @@ export function relativeLink(from: string, to: string): Link {
   return { kind: 'link', target: () => relativePath(from, to) }
 }
 
+/** The name of the target is always said, even of a directory above (kernfs_get_target_path): "../../a". */
 function relativePath(from: string, to: string): string {
   const source = from.split('/').filter((part) => part !== '')
   const goal = to.split('/').filter((part) => part !== '')
   let common = 0
-  while (common < source.length && common < goal.length && source[common] === goal[common]) {
+  while (common < source.length && common < goal.length - 1 && source[common] === goal[common]) {
     common += 1
   }
   return [...source.slice(common).map(() => '..'), ...goal.slice(common)].join('/')
