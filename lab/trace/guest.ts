@@ -5,10 +5,10 @@
  *     node guest.mjs SEED STEPS DIRECTORY
  *
  * The host talks to it through two named pipes in DIRECTORY: each line in `in` lets it go on until a step
- * that only the host can do (plugging) or the end; all lines since then are then in `out`, the last of
- * them being {"outside": operation} or {"end": true}.
+ * that only the host can do (plugging), a hundred steps or the end; all lines since then are then in
+ * `out`, the last of them being {"outside": operation}, {"more": true} or {"end": true}.
  */
-import { appendFileSync } from 'node:fs'
+import { openSync, writeSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Kernel } from '../../src/kernel/kernel.ts'
@@ -23,6 +23,10 @@ import { readFunction, readTwin } from './twin.ts'
 import { World } from './world.ts'
 
 const CALM_MS = 150
+/** So often the host hears that all is well. */
+const PIECE_STEPS = 100
+/** Characters of a step on the console. */
+const LOGGED = 160
 
 /** Talks to the host in turns: says all that has come together, and waits until it may go on. */
 class Host {
@@ -79,11 +83,12 @@ async function main(seed: number, steps: number, directory: string): Promise<voi
   const machine = readTwin(kernel, 'trace')
   const drivers = kernel.list('/sys/bus/pci/drivers')
   host.say({ start: Object.fromEntries(state), machine, newcomers, drivers })
+  const log = openSync('/dev/console', 'w')
   const world = new World(traceUniverse, new Random(seed), side.performer, state)
   for (let step = 1; step <= steps; step++) {
     const operation = nextOperation(world)
-    // Kept in case the guest dies of this very step.
-    appendFileSync(join(directory, 'steps'), `${JSON.stringify(operation)}\n`)
+    // The host keeps the console: in case the guest dies of this very step.
+    writeSync(log, `${step} ${JSON.stringify(operation).slice(0, LOGGED)}\n`)
     const plugs = operation.kind === 'plug' || operation.kind === 'unplug'
     const outside = async (): Promise<object> => {
       await host.answer({ outside: operation })
@@ -92,6 +97,7 @@ async function main(seed: number, steps: number, directory: string): Promise<voi
     const record = await side.step(operation, plugs ? outside : undefined)
     world.learn(operation, record.outcome, side.state)
     host.say(record)
+    if (step % PIECE_STEPS === 0) await host.answer({ more: true })
   }
   await host.answer({ end: true })
 }

@@ -117,7 +117,10 @@ describe('attaching', () => {
     world.register('a', { probe })
     expect(runtimeStatus(parent.power)).toBe('suspended')
     runNow(addDevice(world.context, device))
-    expect(seen).toEqual(['active'])
+    expect(runtimeStatus(parent.power)).toBe('suspended')
+    expect(world.write('/bus/toy/drivers/a/unbind', 'a1')).toBe('ok')
+    expect(world.write('/bus/toy/drivers/a/bind', 'a1')).toBe('ok')
+    expect(seen).toEqual(['active', 'active'])
     expect(runtimeStatus(parent.power)).toBe('suspended')
     expect(parent.power.usageCount).toBe(0)
   })
@@ -232,6 +235,27 @@ describe('a driver that goes', () => {
     )
     scheduler.settle()
     runNow(going)
+    scheduler.settle()
+    expect(answers).toEqual([expect.objectContaining({ code: 'ENODEV' })])
+    expect(device.driver).toBeNull()
+  })
+})
+
+describe('binding', () => {
+  it('fails when the device began to go while it waited for the lock', () => {
+    const world = fakeWorld()
+    world.bus.autoprobe = false
+    const driver = world.register('a')
+    const device = world.add('a1')
+    const { scheduler } = world.context
+    const answers: unknown[] = []
+    runNow(device.lock.acquire())
+    scheduler.start('bind', bindDriver(world.context, device, driver), (outcome) =>
+      answers.push('error' in outcome ? outcome.error : 'bound'),
+    )
+    scheduler.settle()
+    device.dead = true
+    device.lock.release()
     scheduler.settle()
     expect(answers).toEqual([expect.objectContaining({ code: 'ENODEV' })])
     expect(device.driver).toBeNull()

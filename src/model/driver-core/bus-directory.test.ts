@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { Errno } from '../errno.ts'
-import { failing, type FakeWorld, fakeWorld, USER } from './fake-bus.case.ts'
+import { wait } from '../task.ts'
+import { bytesOf, failing, type FakeWorld, fakeWorld, ROOT, USER } from './fake-bus.case.ts'
 
 const BIND = '/bus/toy/drivers/a/bind'
 const UNBIND = '/bus/toy/drivers/a/unbind'
@@ -35,6 +36,19 @@ describe('bind and unbind', () => {
     }
     expect(world.write(UNBIND, 'a1\n')).toBe('ok')
     expect(world.write(BIND, 'a1\0junk')).toBe('ok')
+  })
+
+  it('look at the driver before they have the lock, and release whichever there is then', () => {
+    const world = withDevice()
+    const device = world.bus.devices.get('a1')
+    expect(device?.lock.tryAcquire()).toBe(true)
+    const { scheduler } = world.context
+    scheduler.start('unbind', world.files.write(UNBIND, bytesOf('a1'), ROOT), () => undefined)
+    scheduler.settle()
+    if (device !== undefined) device.driver = world.driver('b')
+    device?.lock.release()
+    scheduler.settle()
+    expect(world.story.at(-4)).toBe('remove a1 by b')
   })
 
   it('ignore a write of nothing', () => {
@@ -92,6 +106,17 @@ describe('drivers_probe', () => {
     world.register('a1')
     expect(world.write(PROBE, 'a1\n')).toBe('ok')
     expect(device.driver?.name).toBe('a1')
+  })
+
+  it('does not wait for a device that its driver is letting go of', () => {
+    const world = fakeWorld()
+    world.register('a', { remove: () => wait('users', () => false) })
+    world.add('a1')
+    const { scheduler } = world.context
+    scheduler.start('unbind', world.files.write(UNBIND, bytesOf('a1'), ROOT), () => undefined)
+    scheduler.settle()
+    expect(world.write(PROBE, 'a1')).toBe('ok')
+    expect(world.write(BIND, 'a1')).toBe('EDEADLK')
   })
 
   it('fails when there is no such device, or the core refused', () => {

@@ -41,6 +41,7 @@ const deep = directory({
   file: () => textFile(() => 'deep'),
   up: () => link('../top'),
   back: () => link('..'),
+  out: () => link('/top'),
 })
 const walked = new FileTree(
   directory({
@@ -63,6 +64,7 @@ describe('walking', () => {
     expect(read('/away/file')).toBe('deep')
     expect(read('/away/up')).toBe('top')
     expect(read('/away/back/absolute')).toBe('deep')
+    expect(read('/deep/out')).toBe('top')
     expect(read('/away/../top')).toBe('top')
     expect(read('/../../top')).toBe('top')
     expect(read('//deep/./file')).toBe('deep')
@@ -95,8 +97,8 @@ describe('walking', () => {
   })
 
   it('lists directories, and sees what is there behind its links', () => {
-    expect(walked.list('/away')).toEqual(['file', 'up', 'back'])
-    expect(walked.list('/away/')).toEqual(['file', 'up', 'back'])
+    expect(walked.list('/away')).toEqual(['file', 'up', 'back', 'out'])
+    expect(walked.list('/away/')).toEqual(['file', 'up', 'back', 'out'])
     expect(outcomeOf(() => walked.list('/top'))).toBe('ENOTDIR')
     expect(['/away/up', '/dangling', '/loop', '/top/x'].map((path) => walked.exists(path))).toEqual(
       [true, false, false, false],

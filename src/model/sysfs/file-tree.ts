@@ -145,6 +145,6 @@ function parts(path: string): string[] {
 function demand(file: File, who: Credentials, wanted: number): void {
   const anybody = (file.mode | (file.mode >> 3) | (file.mode >> 6)) & wanted
   const own = (who.uid === (file.uid ?? 0) ? file.mode >> 6 : file.mode) & wanted
-  const allowed = who.capabilities.has('CAP_DAC_OVERRIDE') ? wanted : own
+  const allowed = who.capabilities.has('CAP_DAC_OVERRIDE') ? anybody : own
   if (allowed === 0) throw new Errno('EACCES')
 }
