@@ -12,6 +12,7 @@
  * new ones, since every step taken in a running world saves a run from the start. When something is wrong
  * somewhere, a second search, breadth first and no deeper, finds a shortest way there.
  */
+import { createHash } from 'node:crypto'
 
 /** One run of a world. Two worlds made by the same function and given the same choices are in the same state. */
 export interface World {
@@ -100,7 +101,7 @@ function run(search: Search): CounterExample | null {
   const first = make()
   const wrong = fault(first)
   if (wrong !== null) return { path: [], violation: wrong }
-  seen.add(first.key())
+  seen.add(digest(first))
   queue.push({ parent: null, choice: '', depth: 0, left: first.choices() })
   for (let next = 0; next < queue.length; next += 1) {
     const state = queue[next]
@@ -132,7 +133,7 @@ function follow(search: Search, from: Visited): CounterExample | null {
     const child: Visited = { parent: at, choice, depth: at.depth + 1, left: [] }
     const violation = fault(world)
     if (violation !== null) return { path: pathOf(child), violation }
-    const key = world.key()
+    const key = digest(world)
     if (seen.has(key)) return null
     seen.add(key)
     child.left = world.choices()
@@ -141,6 +142,11 @@ function follow(search: Search, from: Visited): CounterExample | null {
     if (!search.runOn) return null
     at = child
   }
+}
+
+/** 160 bits stand for a key of a thousand letters: a million states need memory for a million of these. */
+function digest(world: World): string {
+  return createHash('sha1').update(world.key()).digest('base64')
 }
 
 function fault(world: World): string | null {

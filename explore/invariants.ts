@@ -17,23 +17,20 @@
 import type { IommuGroup } from '../src/model/iommu/group.ts'
 import { PciDevice } from '../src/model/pci/pci-device.ts'
 import { requesterIds } from '../src/model/pci/dma-alias-walk.ts'
-import type { Run } from './model-run.ts'
+import { IOVA_PAGES, type Observed } from './observed.ts'
 import type { Container } from '../src/model/vfio/container.ts'
 import { VfioGroup } from '../src/model/vfio/vfio-group.ts'
 import { domainKind } from './state-key.ts'
-
-/** Pages at which users map in these worlds, and one where they never do. */
-export const IOVA_PAGES: readonly number[] = [0x100, 0x200, 0x300]
 
 const NOTHING: ReadonlyMap<number, number> = new Map()
 
 export class Checks {
   #violation: string | null = null
-  readonly #run: Run
+  readonly #run: Observed
   readonly #usedPages: number
   readonly #bindings: string
 
-  constructor(run: Run) {
+  constructor(run: Observed) {
     this.#run = run
     this.#usedPages = run.model.context.memory.usedPages
     this.#bindings = bindings(run)
@@ -154,7 +151,7 @@ function reachText(device: PciDevice, page: number, got: number, wanted: number)
 }
 
 /** Who has what: names of devices with their drivers and groups. */
-export function bindings({ model }: Run): string {
+export function bindings({ model }: Observed): string {
   const lines: string[] = []
   for (const device of model.pci.bus.devices.values()) {
     lines.push(
@@ -165,7 +162,7 @@ export function bindings({ model }: Run): string {
 }
 
 /** Mappings end with the last group of their container. */
-export function forgetEmptyContainers({ model, mappings }: Run): void {
+export function forgetEmptyContainers({ model, mappings }: Observed): void {
   const used = new Set<Container | null>()
   for (const group of model.iommu.groups.values()) used.add(containerOf(group))
   for (const container of mappings.keys()) if (!used.has(container)) mappings.delete(container)
@@ -177,7 +174,7 @@ function containerOf(group: IommuGroup): Container | null {
 }
 
 /** Physical pages of the user's memory that is mapped somewhere. */
-function userPages({ mappings }: Run): ReadonlySet<number> {
+function userPages({ mappings }: Observed): ReadonlySet<number> {
   const pages = new Set<number>()
   for (const of of mappings.values()) for (const page of of.values()) pages.add(page)
   return pages

@@ -10,7 +10,8 @@ import type { Task, Thread } from '../src/model/task.ts'
 import type { UserProcess } from '../src/model/user-process.ts'
 import type { Container } from '../src/model/vfio/container.ts'
 import type { World } from './engine.ts'
-import { bindings, Checks, forgetEmptyContainers, IOVA_PAGES } from './invariants.ts'
+import { bindings, Checks, forgetEmptyContainers } from './invariants.ts'
+import { IOVA_PAGES, type Observed } from './observed.ts'
 import { stateKey } from './state-key.ts'
 
 const PAGE_BYTES = 4096
@@ -39,12 +40,10 @@ export interface WorldPlan {
 /** A deliberate mistake in the model: shows that the explorer would find it. */
 export type Mutation = (model: Model) => void
 
-export class Run implements World {
+export class Run implements World, Observed {
   readonly model: Model
   readonly user: UserProcess
-  /** Descriptors of the user by name: "container", "group 5", "device 0000:01:00.0". */
   readonly descriptors: Map<string, number> = new Map()
-  /** What the user mapped: physical page by container and IOVA page. */
   readonly mappings: Map<Container, Map<number, number>> = new Map()
   /** The user's memory for an IOVA page: allocated before anything else, so that it is no leak. */
   readonly #buffers: ReadonlyMap<number, number>

@@ -16,6 +16,8 @@ export interface Mistake {
   /** What the violation found must begin with. */
   readonly caughtAs: string
   readonly world: string
+  /** The operations that matter here, where all of the world's would take long. */
+  readonly among?: RegExp
   readonly mutation: Mutation
 }
 
@@ -69,6 +71,7 @@ export const MISTAKES: readonly Mistake[] = [
     name: 'opening a group takes its devices from their kernel drivers',
     caughtAs: 'open',
     world: 'pair',
+    among: /^(bind|unbind|open|close)/,
     mutation: (model) => {
       const open = model.vfio.open.bind(model.vfio)
       model.vfio.open = (path, process) => {
@@ -163,6 +166,7 @@ export const MISTAKES: readonly Mistake[] = [
     name: 'a driver takes the lock of removal while it holds that of its device',
     caughtAs: 'deadlock',
     world: 'newcomer',
+    among: /^(plug|pull|bind|unbind)/,
     mutation: ({ pci }) => {
       const driver = pci.bus.drivers.get('e1000')
       if (driver === undefined) throw new Error('no e1000')

@@ -144,7 +144,7 @@ export function openings(addresses: readonly string[], times: number): readonly 
 }
 
 /** Closing is always possible while open: a world in which nobody may let go would deadlock by design. */
-export function close(name: string): Operation {
+function close(name: string): Operation {
   return {
     name: `close ${name}`,
     times: null,

@@ -6,9 +6,9 @@
 import type { Domain } from '../src/model/iommu/domain.ts'
 import type { IommuGroup } from '../src/model/iommu/group.ts'
 import { PciDevice } from '../src/model/pci/pci-device.ts'
-import type { Run } from './model-run.ts'
+import type { Observed } from './observed.ts'
 
-export function stateKey(run: Run, more: readonly string[]): string {
+export function stateKey(run: Observed, more: readonly string[]): string {
   const { pci, iommu, slots } = run.model
   const names = new Map<object, number>()
   const nameOf = (thing: object | null): string => {

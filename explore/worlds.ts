@@ -7,8 +7,8 @@ import { deviceTemplate } from '../src/model/hardware/devices/catalogue.ts'
 import { buildMachine } from '../src/model/machine/builder.ts'
 import type { MachineDescription } from '../src/model/machine/description.ts'
 import { parseModel } from '../src/open/model-file.ts'
-import { IOVA_PAGES } from './invariants.ts'
 import type { Operation, Run, WorldPlan } from './model-run.ts'
+import { IOVA_PAGES } from './observed.ts'
 import {
   bind,
   map,

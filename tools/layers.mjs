@@ -14,7 +14,7 @@ import { isMain, root, runTool, ToolError } from './project.mjs'
 const FEWEST_MODULES = 10
 
 /** Folders that are looked at, as far as they exist. */
-const FOLDERS = ['src', 'lab', 'bench', 'tools']
+const FOLDERS = ['src', 'lab', 'bench', 'explore', 'tools']
 
 /** @returns {Promise<{ modules: number, violations: string[] }>} */
 async function findViolations(folder) {

@@ -6,7 +6,7 @@
  */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { GATES, runUnitTests } from './gates.mjs'
+import { GATES, runExplorer, runUnitTests } from './gates.mjs'
 import { runLab } from './lab-gate.mjs'
 import { root, runTool } from './project.mjs'
 import { setUp } from './setup.mjs'
@@ -47,6 +47,7 @@ async function runEverything() {
     })
   }
   await count('unit and property tests', runUnitTests)
+  await count('every interleaving, 200,000 states', runExplorer)
   await count('lab: real kernels', runLab)
 }
 

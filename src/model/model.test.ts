@@ -195,8 +195,7 @@ describe('DMA of a booted machine', () => {
     }
     model.run('plug', model.hotAdd(fn, '0000:00', 9 << 3))
     fn.config.write(0x04, 2, 0x4)
-    const write = (): boolean | undefined =>
-      port?.write(0x12345, 0, Uint8Array.of(1))
+    const write = (): boolean | undefined => port?.write(0x12345, 0, Uint8Array.of(1))
     const hardware = model.iommu.units[0]?.hardware
     expect(write()).toBe(false)
     expect(hardware?.faults).toMatchObject([{ requester: 0x48, page: 0x12345 }])

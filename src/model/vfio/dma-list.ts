@@ -2,6 +2,7 @@
  * The mappings of a container, by IOVA (iommu->dma_list, a red-black tree in Linux). They do not overlap.
  * A sorted array: adding in ascending order, as programs do, costs nothing, and lookups are binary.
  */
+import { Errno } from '../errno.ts'
 import type { PinnedRun, Process } from '../process.ts'
 
 /** struct vfio_dma. Addresses are page numbers. */
@@ -49,6 +50,19 @@ export class DmaList {
   find(iovaPage: number, pages: number): Mapping | undefined {
     const found = this.#mappings[this.#firstAtOrAfter(iovaPage)]
     return found !== undefined && found.iovaPage < iovaPage + pages ? found : undefined
+  }
+
+  /**
+   * Version 2 of type1 unmaps only whole mappings.
+   * @throws Errno EINVAL when an end of the range is inside a mapping
+   */
+  refuseBisecting(iovaPage: number, pages: number): void {
+    const first = this.find(iovaPage, 1)
+    if (first !== undefined && first.iovaPage !== iovaPage) throw new Errno('EINVAL')
+    const last = this.find(iovaPage + pages - 1, 1)
+    if (last !== undefined && last.iovaPage + last.pages !== iovaPage + pages) {
+      throw new Errno('EINVAL', 'a mapping would be cut')
+    }
   }
 
   /** All mappings that overlap the range, ascending; a copy. */

@@ -7,7 +7,6 @@
 import { Errno } from '../errno.ts'
 import type { Process } from '../process.ts'
 import type { Mapping } from './dma-list.ts'
-import { refuseBisecting } from './type1-map.ts'
 import type { Type1State } from './type1-state.ts'
 import { copyToUser, sizedBuffer, type UserBuffer, type Words } from './user-buffer.ts'
 
@@ -88,7 +87,7 @@ function getBitmap(state: Type1State, buffer: UserBuffer, process: Process): voi
   if (((iova[0] | size[0]) & 0xfff) !== 0 || iovaPage % unit !== 0) throw new Errno('EINVAL')
   if (pages === 0 || pages % unit !== 0) throw new Errno('EINVAL')
   if (!state.dirtyTracking) throw new Errno('EINVAL', 'not tracking')
-  refuseBisecting(state, iovaPage, pages)
+  state.mappings.refuseBisecting(iovaPage, pages)
   for (const mapping of state.mappings.within(iovaPage, pages)) {
     reportDirty(bitmap, mapping, iovaPage, process)
   }

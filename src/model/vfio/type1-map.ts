@@ -190,7 +190,7 @@ export function unmapDma(state: Type1State, buffer: UserBuffer, process: Process
     throw new Errno('EINVAL')
   }
   const all = (flags & UNMAP_ALL) !== 0
-  if (state.v2 && !all) refuseBisecting(state, range.iovaPage, range.pages)
+  if (state.v2 && !all) state.mappings.refuseBisecting(range.iovaPage, range.pages)
   const unmapped =
     (flags & UNMAP_VADDR) !== 0
       ? invalidateAddresses(state, range)
@@ -225,16 +225,6 @@ function unmapRange(state: Type1State, buffer: UserBuffer, all: boolean): PageRa
     throw new Errno('EINVAL')
   }
   return { iovaPage, pages }
-}
-
-/** Version 2 of the interface: a mapping goes as a whole or stays. */
-export function refuseBisecting({ mappings }: Type1State, iovaPage: number, pages: number): void {
-  const first = mappings.find(iovaPage, 1)
-  if (first !== undefined && first.iovaPage !== iovaPage) throw new Errno('EINVAL')
-  const last = mappings.find(iovaPage + pages - 1, 1)
-  if (last !== undefined && last.iovaPage + last.pages !== iovaPage + pages) {
-    throw new Errno('EINVAL', 'a mapping would be cut')
-  }
 }
 
 /**
