@@ -1,0 +1,120 @@
+/**
+ * The Host port of a host that can be changed: the running one, or a model. All changes are actions;
+ * everything else is looking.
+ */
+import type { Fact } from '../base/fact.ts'
+import type { Host } from './host.ts'
+import type { Action } from './transaction/action.ts'
+import type { GroupState } from './transaction/state.ts'
+
+export interface LiveHost extends Host {
+  /**
+   * The present state of some functions and of the node of their group, read anew.
+   * @throws IsogroupError when something that must be known cannot be read
+   */
+  state(addresses: readonly string[]): GroupState
+  /**
+   * Carries one action out, with one write. The caller verifies by reading `state` again.
+   * @param deadline milliseconds
+   * @throws ActionError errno; "ETIMEDOUT": it may still happen later, and must not be repeated
+   */
+  perform(action: Action, deadline: number): Promise<void>
+  /** What `perform` would write, in order: for --dry-run and for evidence. */
+  writesOf(action: Action): readonly Write[]
+  /** What the host does with these functions now: for the safety checks. */
+  usage(addresses: readonly string[]): readonly DeviceUsage[]
+  /** Programs that have the group's node or a device of it open. Unknown unless root. */
+  groupUsers(group: string): Fact<readonly Program[]>
+  /** What a hanging unbind can be blamed on: holders, and the kernel stacks of stuck writers. */
+  stuckEvidence(address: string): readonly string[]
+  /** Lasting facts that say which device it is, apart from its address. */
+  identities(addresses: readonly string[]): readonly DeviceIdentity[]
+  /** Loads the module of a driver when it is absent. @throws ActionError is not used: IsogroupError "refused" */
+  loadDriver(driver: string): Promise<void>
+  /** Whether the driver is registered on the PCI bus now. */
+  hasDriver(driver: string): boolean
+  /** Differs between boots: records of another boot are history. */
+  bootId(): string
+  /** Devices that came, went or changed, from now on. Hints only: look again. */
+  watch(): DeviceWatch
+}
+
+export interface Write {
+  /** "/sys/bus/pci/devices/0000:01:00.0/driver_override"; for nodes "/dev/vfio/13". */
+  readonly path: string
+  /** The bytes as text ("vfio-pci\n"), or "chown 1000:1000", "chmod 600". */
+  readonly text: string
+}
+
+export interface DeviceWatch extends AsyncIterable<DeviceChange> {
+  close(): Promise<void>
+}
+
+/** One uevent of a PCI function, or the news that events were lost ("lost": look at everything). */
+export interface DeviceChange {
+  readonly action: 'add' | 'remove' | 'bind' | 'unbind' | 'change' | 'move' | 'lost'
+  /** "" for "lost". */
+  readonly address: string
+}
+
+export interface DeviceIdentity {
+  readonly address: string
+  /** "10de:1b80 1462:3362 030000": ids, subsystem, class. */
+  readonly ids: string
+  /** Slots from the root bus down, without bus numbers: "00/01.0/00.0". Stable when buses are renumbered. */
+  readonly path: string
+}
+
+export interface Program {
+  readonly pid: number
+  /** "qemu-system-x86" */
+  readonly name: string
+  readonly uid: number
+  /** What it has open: "/dev/vfio/13", "/dev/dri/card0". */
+  readonly file: string
+}
+
+/** Everything the host does with one function: each list is a fact of its own, so unknown stays unknown. */
+export interface DeviceUsage {
+  readonly address: string
+  readonly disks: Fact<readonly DiskUse[]>
+  readonly networks: Fact<readonly NetworkUse[]>
+  /** Screens: boot display and framebuffers. */
+  readonly displays: Fact<readonly DisplayUse[]>
+  /** Keyboards behind this function ("event3"), and how many there are on the whole host. */
+  readonly keyboards: Fact<KeyboardUse>
+  /** Programs with device files of this function open. */
+  readonly programs: Fact<readonly Program[]>
+  /** Enabled virtual functions by address; empty for functions without. */
+  readonly virtualFunctions: Fact<readonly string[]>
+}
+
+export interface DiskUse {
+  /** "nvme0n1", "sda2" */
+  readonly name: string
+  /**
+   * `mount`: mounted there; `root` / `boot`: it holds / or /boot (or /boot/efi, /usr); `swap`; `holder`: LVM, MD, dm, LUKS
+   * or bcache on top, by name; `zfs`: member of an imported pool; `open`: opened exclusively by something unseen.
+   */
+  readonly use: 'mount' | 'root' | 'boot' | 'swap' | 'holder' | 'zfs' | 'open'
+  /** Mount point, name of the holder, name of the pool. */
+  readonly detail: string
+}
+
+export interface NetworkUse {
+  /** "eth0" */
+  readonly name: string
+  /** `address`: has addresses; `route`: routes go through it; `default`: the default route does; `login`: carries the SSH session of the caller; `up`: is up, or a port of a bridge, bond or vlan that is used. */
+  readonly use: 'address' | 'route' | 'default' | 'login' | 'up'
+  readonly detail: string
+}
+
+export interface DisplayUse {
+  readonly use: 'boot-display' | 'framebuffer' | 'console'
+  readonly name: string
+}
+
+export interface KeyboardUse {
+  readonly here: readonly string[]
+  readonly elsewhere: readonly string[]
+}
