@@ -15,13 +15,22 @@ export const LAYERS = {
   model: ['kernel', 'pci', 'base'],
   linux: ['kernel', 'isolation', 'pci', 'base'],
   lspci: ['isolation', 'pci', 'base'],
-  service: ['isolation', 'base'],
+  service: ['isolation', 'pci', 'base'],
   open: ['service', 'lspci', 'linux', 'model', 'kernel', 'isolation', 'pci', 'base'],
   cli: ['open', 'service', 'isolation', 'pci', 'base'],
 }
 
 /** The stages of isolation/: each may import only the ones before it, host.ts and findings.ts. */
-export const STAGES = ['topology', 'groups', 'assess', 'explain', 'difference']
+export const STAGES = [
+  'topology',
+  'groups',
+  'assess',
+  'explain',
+  'difference',
+  'transaction',
+  'ownership',
+  'plan',
+]
 
 const TESTS = '\\.(test|case)\\.ts$'
 const MODEL = '^src/model/'
@@ -39,12 +48,12 @@ const layerRules = Object.entries(LAYERS).map(([layer, below]) => ({
 
 const stageRules = STAGES.map((stage, position) => ({
   name: `stage-${stage}`,
-  comment: `isolation/${stage} may import only host.ts, findings.ts and the stages before it`,
+  comment: `isolation/${stage} may import only host.ts, live-host.ts, findings.ts and the stages before it`,
   severity: 'error',
   from: { path: `^src/isolation/${stage}/`, pathNot: TESTS },
   to: {
     path: '^src/isolation/',
-    pathNot: `^src/isolation/((host|findings)\\.ts$|(${STAGES.slice(0, position + 1).join('|')})/)`,
+    pathNot: `^src/isolation/((host|live-host|findings)\\.ts$|(${STAGES.slice(0, position + 1).join('|')})/)`,
   },
 }))
 

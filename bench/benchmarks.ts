@@ -5,6 +5,7 @@
  * about the machine than about isogroup.
  */
 import type { Bench, Benchmark, Measured } from './benchmark.ts'
+import { CLAIM_BENCHMARKS } from './claims.ts'
 import { type Contender, measurePeak, takeTurns } from './measure.ts'
 import { MODEL_BOOT_BENCHMARKS } from './model-boot.ts'
 import { MODEL_BENCHMARKS } from './model-translation.ts'
@@ -78,6 +79,7 @@ export const BENCHMARKS: readonly Benchmark[] = [
   },
   ...MODEL_BENCHMARKS,
   ...MODEL_BOOT_BENCHMARKS,
+  ...CLAIM_BENCHMARKS,
 ]
 
 /** Wall time of `ls --json` over that of a peer, both in the same surroundings. */

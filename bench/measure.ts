@@ -67,7 +67,8 @@ async function runOnce(contender: Contender, folder: string): Promise<number> {
   }
 }
 
-function median(values: readonly number[]): number {
+/** NaN for no values. */
+export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b)
   const middle = sorted.length >> 1
   const upper = sorted[middle] ?? Number.NaN

@@ -9,14 +9,21 @@
  * console log. The working directory of a boot is removed when the guest ends, unless it is kept.
  */
 import { rmSync } from 'node:fs'
-import { copyFile, appendFile, mkdtemp, rm } from 'node:fs/promises'
+import { appendFile, copyFile, mkdtemp, rm, truncate, writeFile } from 'node:fs/promises'
 import { createServer, type Server, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ByteReader } from './byte-reader.ts'
 import { baseArchive, type GuestProgram, programArchive } from './initramfs.ts'
 import type { Kernel } from './kernels.ts'
-import { consoleTail, type Machine, qemuArguments, qemuFiles, startQemu } from './qemu.ts'
+import {
+  consoleTail,
+  diskBytes,
+  type Machine,
+  qemuArguments,
+  qemuFiles,
+  startQemu,
+} from './qemu.ts'
 import type { QemuFiles, QemuProcess } from './qemu.ts'
 import { QmpClient } from './qmp.ts'
 
@@ -64,6 +71,10 @@ export async function bootGuest(
     await copyFile(await baseArchive(kernel, options.cacheRoot), initrd)
     if (options.program !== undefined) {
       await appendFile(initrd, await programArchive(options.program))
+    }
+    for (const name of machine.disks ?? []) {
+      await writeFile(files.disk(name), '')
+      await truncate(files.disk(name), diskBytes)
     }
     const connection = acceptOne(server, files.port)
     const started = performance.now()

@@ -30,6 +30,9 @@ export const wantedModules: readonly string[] = [
   'virtio_net',
   'virtio_blk',
   'virtio-rng',
+  // A file system, and what it asks for by name.
+  'ext4',
+  'crc32c_generic',
 ]
 
 /** Entries below lib/modules; `scratch` is an empty directory that the caller removes. */

@@ -12,7 +12,11 @@ export type LabOptions = {
   readonly random?: number | undefined
   /** Only traces against the model, of so many steps. */
   readonly trace?: number | undefined
-  /** Seed of the first random machine, or of the trace. */
+  /** Only hot-plug into claimed groups, so many newcomers on each kernel. */
+  readonly hotPlug?: number | undefined
+  /** Only kills of claims and releases, everywhere and so many more at random moments. */
+  readonly crash?: number | undefined
+  /** Seed of the first random machine, or of the trace, newcomers or kills. */
   readonly seed?: number | undefined
   /** Keep the working directories of the guests. */
   readonly keep: boolean
@@ -24,7 +28,9 @@ export const labUsage: string = `usage: npm run lab -- [options]
   --kernel SERIES  only this kernel (${kernelSeriesAll.join(' or ')})
   --random N       N random machines instead of the standing cases
   --trace N        N steps on a real kernel and on the model, instead of the standing cases
-  --seed S         seed of the first random machine, or of the trace
+  --hot-plug N     N newcomers in claimed and other groups, instead of the standing cases
+  --crash N        kills of claims and releases everywhere, and N more at random moments
+  --seed S         seed of the first random machine, the trace, the newcomers or the kills
   --keep           keep the guests' working directories and console logs, and all evidence
 `
 
@@ -37,6 +43,8 @@ export function parseLabOptions(args: readonly string[]): LabOptions {
       kernel: { type: 'string' },
       random: { type: 'string' },
       trace: { type: 'string' },
+      'hot-plug': { type: 'string' },
+      crash: { type: 'string' },
       seed: { type: 'string' },
       keep: { type: 'boolean', default: false },
     },
@@ -47,6 +55,11 @@ export function parseLabOptions(args: readonly string[]): LabOptions {
     kernel: values.kernel === undefined ? undefined : parseSeries(values.kernel),
     random: values.random === undefined ? undefined : parseCount('--random', values.random, 1),
     trace: values.trace === undefined ? undefined : parseCount('--trace', values.trace, 1),
+    hotPlug:
+      values['hot-plug'] === undefined
+        ? undefined
+        : parseCount('--hot-plug', values['hot-plug'], 1),
+    crash: values.crash === undefined ? undefined : parseCount('--crash', values.crash, 0),
     seed: values.seed === undefined ? undefined : parseCount('--seed', values.seed, 0),
     keep: values.keep,
   }

@@ -27,7 +27,12 @@ export type Machine = {
   /** Further kernel arguments. */
   readonly kernelArguments?: readonly string[]
   readonly memoryMiB?: number
+  /** Empty disks, to be named by `drive=` properties of devices. */
+  readonly disks?: readonly string[]
 }
+
+/** Enough for a small file system or some swap. */
+export const diskBytes: number = 32 * 2 ** 20
 
 /** Root-bus slots that belong to the lab itself; topologies must leave them free. */
 export const reservedSlots = { amdIommu: 0x1c, virtioIommu: 0x1d, port: 0x1e } as const
@@ -36,6 +41,7 @@ export type QemuFiles = {
   readonly console: string
   readonly port: string
   readonly control: string
+  readonly disk: (name: string) => string
 }
 
 /** Where one run keeps its console log and sockets. */
@@ -44,6 +50,7 @@ export function qemuFiles(directory: string): QemuFiles {
     console: join(directory, 'console.log'),
     port: join(directory, 'port.sock'),
     control: join(directory, 'qmp.sock'),
+    disk: (name) => join(directory, `${name}.disk`),
   }
 }
 
@@ -64,6 +71,9 @@ export function qemuArguments(
     ...['-device', `virtio-serial-pci,addr=0x${reservedSlots.port.toString(16)},disable-legacy=on`],
     ...['-chardev', `socket,id=port,path=${files.port}`],
     ...['-device', `virtserialport,chardev=port,name=${portName}`],
+    ...(machine.disks ?? []).flatMap((name) => {
+      return ['-drive', `if=none,id=${name},format=raw,file=${files.disk(name)}`]
+    }),
     ...topologyArguments(machine.topology),
     // Last, because the PCI function of amd-iommu cannot be placed: it takes the first free slot.
     ...iommuArguments(machine),

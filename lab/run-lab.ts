@@ -11,6 +11,9 @@ import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { cacheDirectory, findProjectRoot } from './cache.ts'
 import type { LabCase, LabFinding } from './cases/case.ts'
+import { claimCases } from './cases/claim.ts'
+import { claimCrashCases } from './cases/claim-crash.ts'
+import { claimHotPlugCases } from './cases/claim-hot-plug.ts'
 import { fixedCases } from './cases/fixed.ts'
 import { hotPlugCases } from './cases/hot-plug.ts'
 import { trapCases } from './cases/traps.ts'
@@ -88,6 +91,10 @@ function chooseCases(options: LabOptions, print: (line: string) => void): readon
   let cases: readonly LabCase[]
   if (trace !== undefined) {
     cases = traceCases(trace, options.seed)
+  } else if (options.hotPlug !== undefined) {
+    cases = claimHotPlugCases(options.hotPlug, options.seed)
+  } else if (options.crash !== undefined) {
+    cases = claimCrashCases(options.crash, options.seed)
   } else if (random === undefined) {
     const seed = options.seed ?? standingRandomSeed
     cases = [
@@ -96,6 +103,9 @@ function chooseCases(options: LabOptions, print: (line: string) => void): readon
       ...trapCases(),
       ...randomCases(standingRandomCount, seed),
       ...traceCases(),
+      ...claimCases(),
+      ...claimCrashCases(),
+      ...claimHotPlugCases(),
     ]
   } else {
     const seed = options.seed ?? randomInt(seedLimit)
@@ -192,8 +202,9 @@ async function converse(
       const keepEvidence = (name: string, content: Buffer | string): void => {
         evidence.set(name, content)
       }
+      const say = (line: string): void => lab.print(`      ${item.name}: ${line}`)
       const scratch = guest.directory
-      return await item.run({ guest, program, kernel: item.kernel, scratch, keepEvidence })
+      return await item.run({ guest, program, kernel: item.kernel, scratch, keepEvidence, say })
     } finally {
       evidence.set('console.log', guest.consoleTail(1_000))
       await guest.shutDown()

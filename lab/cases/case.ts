@@ -22,6 +22,8 @@ export type CaseWorld = {
   readonly scratch: string
   /** Keeps something for the person who will look into a failure; overwrites by name. */
   readonly keepEvidence: (name: string, content: Buffer | string) => void
+  /** Prints a line of figures, whether the case passes or not. */
+  readonly say: (line: string) => void
 }
 
 export type LabCase = {

@@ -16,6 +16,8 @@ export type ErrorCode =
   | 'newer-version'
   | 'no-source'
   | 'refused'
+  | 'rolled-back'
+  | 'rollback-incomplete'
   | 'io'
 
 export class IsogroupError extends Error {

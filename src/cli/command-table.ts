@@ -27,6 +27,18 @@ export const GLOBAL_OPTIONS: readonly (readonly [flags: string, description: str
   ['-V, --version', 'the version of isogroup'],
 ]
 
+const STATE_OPTION = ['--state <dir>', 'where claims are recorded (/var/lib/isogroup)'] as const
+
+/** What a claim is to be: of plan and claim alike. */
+const REQUEST_OPTIONS: CommandEntry['options'] = [
+  ['--driver <name>', 'the VFIO driver that gets the devices (vfio-pci)'],
+  ['--owner <user>', 'who gets the group: USER, UID or UID:GID'],
+  ['--reason <text>', 'a note for other people'],
+  ['--allow <code>', 'accept this finding; may be given again and again'],
+  ['--confirm <seconds>', 'undo it unless `isogroup confirm` comes in time'],
+  STATE_OPTION,
+]
+
 export const COMMANDS: readonly CommandEntry[] = [
   entry('ls', [], 'every group: strength, who holds it, devices', () => import('./commands/ls.ts')),
   entry(
@@ -71,6 +83,92 @@ export const COMMANDS: readonly CommandEntry[] = [
       ['--with-identifiers', 'keep serial numbers, MAC addresses and the host name'],
       ['--force', 'replace the file when it exists'],
     ],
+  },
+  {
+    ...entry(
+      'plan',
+      ['<target...>'],
+      'what a claim of whole groups would do, or why not',
+      () => import('./commands/plan.ts'),
+    ),
+    options: REQUEST_OPTIONS,
+  },
+  {
+    ...entry(
+      'claim',
+      ['<target...>'],
+      'give whole groups to a user, all or nothing',
+      () => import('./commands/claim.ts'),
+    ),
+    options: [
+      ...REQUEST_OPTIONS,
+      ['--dry-run', 'print the exact writes and change nothing'],
+      ['-y, --yes', 'do not ask'],
+    ],
+  },
+  {
+    ...entry(
+      'release',
+      ['<target>'],
+      'give a claimed group back as it was',
+      () => import('./commands/release.ts'),
+    ),
+    options: [STATE_OPTION],
+  },
+  {
+    ...entry(
+      'claims',
+      [],
+      'every claim: who, why, since when, how well kept',
+      () => import('./commands/claims.ts'),
+    ),
+    options: [STATE_OPTION],
+  },
+  {
+    ...entry(
+      'confirm',
+      ['[id]'],
+      'keep what was claimed with --confirm',
+      () => import('./commands/confirm.ts'),
+    ),
+    options: [STATE_OPTION],
+  },
+  {
+    ...entry(
+      'recover',
+      [],
+      'finish or undo what a crash left half done',
+      () => import('./commands/recover.ts'),
+    ),
+    options: [STATE_OPTION],
+  },
+  {
+    ...entry(
+      'guard',
+      [],
+      'keep claimed groups whole while devices come and go',
+      () => import('./commands/guard.ts'),
+    ),
+    options: [STATE_OPTION],
+  },
+  {
+    ...entry(
+      'export',
+      ['<format>', '<target...>'],
+      'text for qemu, libvirt, cdi, udev or modprobe',
+      () => import('./commands/export.ts'),
+    ),
+    options: [STATE_OPTION],
+  },
+  {
+    ...entry(
+      'watchdog',
+      ['<id>'],
+      'undo a claim that nobody confirms',
+      () => import('./commands/watchdog.ts'),
+    ),
+    options: [STATE_OPTION],
+    hidden: true,
   },
   {
     ...entry(

@@ -9,6 +9,8 @@ export const EXIT = {
   usage: 2,
   refused: 3,
   notFound: 4,
+  rolledBack: 5,
+  rollbackIncomplete: 6,
   permission: 7,
 } as const
 
@@ -25,6 +27,8 @@ export const EXIT_OF: Readonly<Record<ErrorCode, number>> = {
   'newer-version': EXIT.internal,
   'no-source': EXIT.usage,
   refused: EXIT.refused,
+  'rolled-back': EXIT.rolledBack,
+  'rollback-incomplete': EXIT.rollbackIncomplete,
   io: EXIT.internal,
 }
 

@@ -18,7 +18,8 @@ Targets:
 
 Exit codes:
   0 done, 1 internal, 2 usage, 3 refused, 4 no such group or device,
-  7 no permission, 130 interrupted
+  5 failed and rolled back, 6 rollback incomplete, 7 no permission,
+  130 interrupted
 `
 
 /** Whether the arguments ask for nothing but this text. */
@@ -29,10 +30,10 @@ export function asksForHelp(argv: readonly string[]): boolean {
 
 export function helpText(): string {
   const commands = COMMANDS.filter(({ hidden }) => !hidden).map(
-    ({ name, arguments: args, options, summary }): readonly [string, string] => {
-      const words = [name, ...(options.length > 0 ? ['[options]'] : []), ...args]
-      return [words.join(' '), summary]
-    },
+    ({ name, arguments: args, summary }): readonly [string, string] => [
+      [name, ...args].join(' '),
+      summary,
+    ],
   )
   const options = [...GLOBAL_OPTIONS, HELP_OPTION]
   const width = Math.max(...[...options, ...commands].map(([term]) => term.length)) + 2
@@ -40,11 +41,12 @@ export function helpText(): string {
     list.map(([term, text]) => `  ${term.padEnd(width)}${text}\n`).join('')
   return `Usage: isogroup [options] [command]
 
-The isolation groups of a Linux machine: see them, and why they are as they are.
+The isolation groups of a Linux machine: see them, why they are as they are,
+and give them to users whole.
 
 Options:
 ${rows(options)}
-Commands (ls when none is given):
+Commands (ls when none is given; COMMAND --help lists its own options):
 ${rows(commands)}${FOOTER}`
 }
 

@@ -2,8 +2,8 @@
 /**
  * The entry of the command line: binds runLine to this process.
  *
- * No signal handler: an interrupt ends the process at once, as the shell expects (130), even in the
- * middle of synchronous work.
+ * No signal handler unless a command asks for one: an interrupt ends the process at once, as the shell
+ * expects (130), even in the middle of synchronous work.
  */
 import { readFileSync } from 'node:fs'
 import { runLine } from './run.ts'
@@ -21,6 +21,33 @@ process.exitCode = await runLine(process.argv.slice(2), {
   capture: async (request) => {
     const { captureSource } = await import('../open/capture-source.ts')
     await captureSource(request)
+  },
+  uid: process.getuid?.() ?? 0,
+  now: () => Date.now(),
+  wait: (span) =>
+    new Promise((resolve) => {
+      setTimeout(resolve, span)
+    }),
+  openLive: async (source, state) => {
+    const { openLiveHost } = await import('../open/open-live-host.ts')
+    return openLiveHost(source, { state })
+  },
+  ask: async (question) => {
+    const { askOnTerminal } = await import('./terminal.ts')
+    return askOnTerminal(question)
+  },
+  startDetached: async (argv) => {
+    const { startDetached } = await import('./detached.ts')
+    await startDetached(argv)
+  },
+  interruption: () => {
+    const controller = new AbortController()
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+      process.once(signal, () => {
+        controller.abort()
+      })
+    }
+    return controller.signal
   },
 })
 

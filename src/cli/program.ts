@@ -106,10 +106,18 @@ function addCommand(
     .description(entry.summary)
     .allowExcessArguments(false)
   for (const argument of entry.arguments) command.argument(argument)
-  for (const [flags, description] of entry.options) command.option(flags, description)
+  for (const [flags, description] of entry.options) {
+    if (flags.includes('<')) command.option(flags, description, collect)
+    else command.option(flags, description)
+  }
   command.action(() => {
     take(entry, command.args, command.opts<CommandOptions>())
   })
+}
+
+/** Every value of an option that was given several times; the command says whether it may be. */
+function collect(value: string, before: readonly string[] | undefined): readonly string[] {
+  return [...(before ?? []), value]
 }
 
 function entryNamed(name: string): CommandEntry {

@@ -4,18 +4,18 @@
  */
 import type { Host } from '../isolation/host.ts'
 import type { CaptureRequest } from '../open/capture-source.ts'
+import { AnsweredError } from './answered-error.ts'
 import { EXIT, type Failure, failureLines, failureOf } from './failure.ts'
 import { asksForHelp, helpText } from './help.ts'
-import type { Invocation } from './invocation.ts'
+import type { Invocation, Outside } from './invocation.ts'
 import { API_VERSION } from './print-json.ts'
 import type { ParsedLine } from './program.ts'
 import { screenOver } from './screen.ts'
 import { ClosedPipeError, type Stream } from './stream.ts'
 
-export interface Surroundings {
+export interface Surroundings extends Outside {
   readonly stdout: Stream
   readonly stderr: Stream
-  readonly env: Readonly<Record<string, string | undefined>>
   version(): string
   /** @throws IsogroupError when there is no such source or it cannot be read */
   open(source: string): Promise<Host>
@@ -44,19 +44,24 @@ export async function runLine(
     )
     if (line === null) return EXIT.done
     const { run } = await line.command.load()
-    await run(invocationFor(line, surroundings), line.args, line.options)
+    await run(invocationFor(line, argv, surroundings), line.args, line.options)
     return EXIT.done
   } catch (error) {
     // A reader that has seen enough is no failure.
     if (error instanceof ClosedPipeError) return EXIT.done
     const failure = failureOf(error)
     // A line that could not be parsed may still have asked for JSON.
-    report(failure, line?.json ?? argv.includes('--json'), surroundings)
+    const json = (line?.json ?? argv.includes('--json')) && !(error instanceof AnsweredError)
+    report(failure, json, surroundings)
     return failure.exit
   }
 }
 
-function invocationFor(line: ParsedLine, surroundings: Surroundings): Invocation {
+function invocationFor(
+  line: ParsedLine,
+  argv: readonly string[],
+  surroundings: Surroundings,
+): Invocation {
   const { stdout, stderr, env } = surroundings
   return {
     source: line.source,
@@ -67,6 +72,8 @@ function invocationFor(line: ParsedLine, surroundings: Surroundings): Invocation
     err: screenOver(stderr, env, line.color),
     open: (source) => surroundings.open(source),
     capture: (request) => surroundings.capture(request),
+    outside: surroundings,
+    argv,
   }
 }
 

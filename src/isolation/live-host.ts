@@ -25,6 +25,11 @@ export interface LiveHost extends Host {
   usage(addresses: readonly string[]): readonly DeviceUsage[]
   /** Programs that have the group's node or a device of it open. Unknown unless root. */
   groupUsers(group: string): Fact<readonly Program[]>
+  /**
+   * How much memory a user may lock, in bytes (null = unlimited): the most that a running program of that
+   * user may. Unknown when none runs or it cannot be read.
+   */
+  memlock(uid: number): Fact<number | null>
   /** What a hanging unbind can be blamed on: holders, and the kernel stacks of stuck writers. */
   stuckEvidence(address: string): readonly string[]
   /** Lasting facts that say which device it is, apart from its address. */
@@ -33,10 +38,29 @@ export interface LiveHost extends Host {
   loadDriver(driver: string): Promise<void>
   /** Whether the driver is registered on the PCI bus now. */
   hasDriver(driver: string): boolean
+  /** Users and groups of the host, for owners given by name. */
+  accounts(): Accounts
   /** Differs between boots: records of another boot are history. */
   bootId(): string
   /** Devices that came, went or changed, from now on. Hints only: look again. */
   watch(): DeviceWatch
+}
+
+export interface Accounts {
+  readonly users: Fact<readonly Account[]>
+  readonly groups: Fact<readonly AccountGroup[]>
+}
+
+export interface Account {
+  readonly name: string
+  readonly uid: number
+  /** The user's main group. */
+  readonly gid: number
+}
+
+export interface AccountGroup {
+  readonly name: string
+  readonly gid: number
 }
 
 export interface Write {
@@ -83,6 +107,11 @@ export interface DeviceUsage {
   readonly displays: Fact<readonly DisplayUse[]>
   /** Keyboards behind this function ("event3"), and how many there are on the whole host. */
   readonly keyboards: Fact<KeyboardUse>
+  /**
+   * Ways to log in besides screen and keyboard, behind this function and on the rest of the host: network
+   * interfaces with an address while an SSH server listens, and serial consoles.
+   */
+  readonly logins: Fact<LoginUse>
   /** Programs with device files of this function open. */
   readonly programs: Fact<readonly Program[]>
   /** Enabled virtual functions by address; empty for functions without. */
@@ -104,14 +133,20 @@ export interface DiskUse {
 export interface NetworkUse {
   /** "eth0" */
   readonly name: string
-  /** `address`: has addresses; `route`: routes go through it; `default`: the default route does; `login`: carries the SSH session of the caller; `up`: is up, or a port of a bridge, bond or vlan that is used. */
-  readonly use: 'address' | 'route' | 'default' | 'login' | 'up'
+  /** `address`: has addresses; `route`: routes go through it; `default`: the default route does; `login`: carries the SSH session of the caller; `port`: it carries a bridge, bond or vlan; `up`: is up, no more. */
+  readonly use: 'address' | 'route' | 'default' | 'login' | 'port' | 'up'
   readonly detail: string
 }
 
 export interface DisplayUse {
   readonly use: 'boot-display' | 'framebuffer' | 'console'
   readonly name: string
+}
+
+/** By name, "eth0", "ttyS0"; both empty when there is no such way. */
+export interface LoginUse {
+  readonly here: readonly string[]
+  readonly elsewhere: readonly string[]
 }
 
 export interface KeyboardUse {

@@ -71,6 +71,46 @@ export function kernelWritingConformance(name: string, make: () => Kernel): void
       expect(await write('/sys/b/../a/file')).toEqual(['EINVAL', 'write', '/sys/b/../a/file'])
     })
 
+    it('tells owner and mode of files and directories, links followed', () => {
+      const kernel = make()
+      expect(kernel.stat('/sys/a/file')).toMatchObject({ mode: 0o644 })
+      expect(kernel.stat('/sys/b')).toMatchObject({ mode: 0o755 })
+      const { uid, gid } = kernel.stat('/sys/a/file')
+      expect(Number.isInteger(uid) && Number.isInteger(gid)).toBe(true)
+      expect(failure(() => kernel.stat('/sys/a/link'))).toEqual(['ENOENT', 'stat', '/sys/a/link'])
+      expect(failure(() => kernel.stat('/sys/a/file/x'))).toEqual([
+        'ENOTDIR',
+        'stat',
+        '/sys/a/file/x',
+      ])
+      expect(failure(() => kernel.stat('/sys/../sys'))).toEqual(['EINVAL', 'stat', '/sys/../sys'])
+    })
+
+    it('rejects changing the owner or mode of what is not there', async () => {
+      const kernel = make()
+      const nothing = '/sys/a/nothing'
+      expect(await rejection(kernel.setOwner(nothing, 0, 0))).toEqual(['ENOENT', 'chown', nothing])
+      expect(await rejection(kernel.setMode(nothing, 0o600))).toEqual(['ENOENT', 'chmod', nothing])
+      const climbing = '/sys/b/../a/file'
+      expect(await rejection(kernel.setMode(climbing, 0o600))).toEqual([
+        'EINVAL',
+        'chmod',
+        climbing,
+      ])
+      expect(await rejection(kernel.setOwner(climbing, 0, 0))).toEqual([
+        'EINVAL',
+        'chown',
+        climbing,
+      ])
+    })
+
+    it('rejects loading a module whose name is none', async () => {
+      const kernel = make()
+      for (const name of ['', '-r', 'a b', '../x', 'a\n']) {
+        expect(await rejection(kernel.loadModule(name, DEADLINE))).toEqual(['EINVAL', 'load', name])
+      }
+    })
+
     it('rejects opening what is not there', async () => {
       const opening = make().open('/dev/vfio/999')
       expect(await rejection(opening)).toEqual(['ENOENT', 'open', '/dev/vfio/999'])

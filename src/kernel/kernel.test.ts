@@ -1,10 +1,12 @@
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, describe, expect, it } from 'vitest'
-import { kernelConformance } from './conformance.case.ts'
-import { KernelError, type KernelView } from './kernel.ts'
+import { kernelConformance, kernelWritingConformance } from './conformance.case.ts'
+import { faulty } from './faulty.ts'
+import { type Kernel, KernelError, type KernelView } from './kernel.ts'
+import { liveKernel } from './native/live-kernel.ts'
 import { nativeKernel } from './native/native-kernel.ts'
 import { readOnly } from './read-only.ts'
 import { NOT_RECORDED, recordedKernel } from './recorded.ts'
@@ -60,6 +62,17 @@ kernelConformance('nativeKernel() on a directory with a slash', () => nativeKern
 kernelConformance('traced()', () => traced(nativeKernel(root)).kernel)
 kernelConformance('recordedKernel()', replay)
 kernelConformance('readOnly()', () => readOnly(nativeKernel(root)))
+kernelConformance('faulty() without faults', () => faulty(liveKernel(root)))
+kernelWritingConformance('liveKernel() on a directory', freshLive)
+kernelWritingConformance('faulty() without faults', () => faulty(freshLive()))
+
+/** The first test changes the file. */
+function freshLive(): Kernel {
+  writeFileSync(join(root, 'sys/a/file'), 'text\n')
+  chmodSync(join(root, 'sys/a/file'), 0o644)
+  chmodSync(join(root, 'sys/b'), 0o755)
+  return liveKernel(root)
+}
 
 describe('nativeKernel()', () => {
   it('reads files longer than its buffer, and stops at the limit', () => {
@@ -123,9 +136,19 @@ describe('readOnly()', () => {
       path: '/sys/a/file',
     })
     await expect(kernel.open('/dev/vfio/vfio')).rejects.toMatchObject({ code: 'EROFS' })
+    await expect(kernel.setOwner('/sys/a/file', 1, 1)).rejects.toMatchObject({ code: 'EROFS' })
+    await expect(kernel.setMode('/sys/a/file', 0o600)).rejects.toMatchObject({ code: 'EROFS' })
+    await expect(kernel.loadModule('vfio', 1)).rejects.toMatchObject({ code: 'EROFS' })
     const events = kernel.events()
     for await (const event of events) throw new Error(`unexpected event ${String(event)}`)
     await events.close()
+  })
+})
+
+describe('readOnly()', () => {
+  it('tells who owns a file where the kernel behind it does', () => {
+    expect(readOnly(liveKernel(root)).stat('/sys/b').mode).toBe(0o755)
+    expect(() => readOnly(nativeKernel(root)).stat('/sys/b')).toThrow('ENOSYS')
   })
 })
 

@@ -36,6 +36,19 @@ export interface Kernel extends KernelView {
    * @param deadline milliseconds
    */
   write(path: string, bytes: Uint8Array, deadline: number): Promise<void>
+  /** Owner and permission bits, links followed. @throws KernelError ENOENT, EACCES ... */
+  stat(path: string): FileStatus
+  /** chown(2), links followed. Rejects with EPERM, ENOENT, EROFS ... */
+  setOwner(path: string, uid: number, gid: number): Promise<void>
+  /** chmod(2), links followed. @param mode permission bits: 0o600. Rejects like setOwner. */
+  setMode(path: string, mode: number): Promise<void>
+  /**
+   * Loads a kernel module and what it depends on; nothing happens when it is loaded already. Rejects with
+   * ENOENT when there is no such module, EPERM without the right, ETIMEDOUT: it may still be loaded later.
+   * @param name letters, digits, - and _: "vfio_pci"; else EINVAL
+   * @param deadline milliseconds
+   */
+  loadModule(name: string, deadline: number): Promise<void>
   /** Opens a device node (/dev/vfio/vfio, /dev/vfio/13). Exclusive where the kernel says so (EBUSY). */
   open(path: string): Promise<Handle>
   /** Handle of a descriptor that an ioctl returned (VFIO_GROUP_GET_DEVICE_FD). */
@@ -49,6 +62,14 @@ export interface Kernel extends KernelView {
   eventCounter(): EventCounter
   /** Uevents from now on. Hints only: a lost one costs latency, never truth. */
   events(): EventSource
+}
+
+/** Who owns a file and what the mode allows, as stat(2) tells. */
+export interface FileStatus {
+  readonly uid: number
+  readonly gid: number
+  /** Permission bits without the kind of file: 0o600. */
+  readonly mode: number
 }
 
 /** An open device node, or a descriptor that came out of one. */
@@ -88,12 +109,27 @@ export interface EventCounter {
   close(): void
 }
 
-/** Uevent datagrams as the kernel sends them: "add@/devices/...\0ACTION=add\0...". */
+/**
+ * Uevent datagrams as the kernel sends them: "add@/devices/...\0ACTION=add\0...". One without any byte
+ * says that the reader was too slow and some were lost (ENOBUFS of a netlink socket).
+ */
 export interface EventSource extends AsyncIterable<Uint8Array> {
   close(): Promise<void>
 }
 
-export type KernelAction = 'read' | 'link' | 'list' | 'write' | 'open' | 'ioctl' | 'map' | 'memory'
+export type KernelAction =
+  | 'read'
+  | 'link'
+  | 'list'
+  | 'stat'
+  | 'write'
+  | 'chown'
+  | 'chmod'
+  | 'load'
+  | 'open'
+  | 'ioctl'
+  | 'map'
+  | 'memory'
 
 /** A kernel's "no": which call on which path, and the errno by name. */
 export class KernelError extends Error {

@@ -44,7 +44,8 @@ function readNumaNode(kernel: KernelView, path: string): Fact<number | null> {
 /** TotalVFs and NumVFs are 16-bit registers (PCI Express Base Specification, SR-IOV capability). */
 const VIRTUAL_FUNCTIONS_MAX = 0xffff
 
-function readSriov(kernel: KernelView, dir: string): Fact<SriovState | null> {
+/** SR-IOV of a function; null when it has none. */
+export function readSriov(kernel: KernelView, dir: string): Fact<SriovState | null> {
   if (!kernel.exists(`${dir}/sriov_totalvfs`)) return known(null)
   const count = (name: string): Fact<number> =>
     required(readCount(kernel, `${dir}/${name}`, VIRTUAL_FUNCTIONS_MAX), `${dir}/${name}`)

@@ -3,32 +3,11 @@ import { decodeUtf8, encodeUtf8 } from '../base/utf8.ts'
 import { kernelConformance, kernelWritingConformance } from '../kernel/conformance.case.ts'
 import { KernelError } from '../kernel/kernel.ts'
 import { bootedMachine, CARD, CARD_MATE, USB } from './machine/booted-machine.case.ts'
-import type { Clock } from './kernel-calls.ts'
+import { giveToVfio, groupOf, HandClock, openDevice } from './machine/vfio-user.case.ts'
 import { modelKernel, type ModelKernel } from './model-kernel.ts'
 import { FileTree } from './sysfs/file-tree.ts'
 import { type Directory, directory, type File } from './sysfs/node.ts'
 import type { Task } from './task.ts'
-
-/** Time that goes on when told. */
-class HandClock implements Clock {
-  readonly #waiting: (() => void)[] = []
-
-  after(_milliseconds: number, callback: () => void): () => void {
-    this.#waiting.push(callback)
-    return () => {
-      const at = this.#waiting.indexOf(callback)
-      if (at >= 0) this.#waiting.splice(at, 1)
-    }
-  }
-
-  get waiting(): number {
-    return this.#waiting.length
-  }
-
-  ring(): void {
-    for (const callback of this.#waiting.splice(0)) callback()
-  }
-}
 
 function small(content: string | Uint8Array): File {
   let now = content
@@ -81,37 +60,7 @@ async function codeOf(call: Promise<unknown>): Promise<string> {
   }
 }
 
-/** Puts a function into the hands of vfio-pci, as an administrator does. */
-async function giveToVfio(kernel: ModelKernel, address: string): Promise<void> {
-  await kernel.write(`${PCI}/devices/${address}/driver_override`, text('vfio-pci'), DEADLINE)
-  if (kernel.exists(`${PCI}/devices/${address}/driver`)) {
-    await kernel.write(`${PCI}/devices/${address}/driver/unbind`, text(address), DEADLINE)
-  }
-  await kernel.write(`${PCI}/drivers_probe`, text(address), DEADLINE)
-}
-
-function groupOf(kernel: ModelKernel, address: string): string {
-  return kernel.link(`${PCI}/devices/${address}/iommu_group`).split('/').at(-1) ?? ''
-}
-
 const GET_API_VERSION = 0x3b64
-const SET_IOMMU = 0x3b66
-const SET_CONTAINER = 0x3b68
-const GET_DEVICE_FD = 0x3b6a
-
-/** Container, group and device of a program that uses one function. */
-async function openDevice(
-  kernel: ModelKernel,
-  address: string,
-): Promise<{ close(): Promise<void> }> {
-  const container = await kernel.open('/dev/vfio/vfio')
-  const group = await kernel.open(`/dev/vfio/${groupOf(kernel, address)}`)
-  const argument = new Uint8Array(4)
-  new DataView(argument.buffer).setInt32(0, container.descriptor, true)
-  group.ioctl(SET_CONTAINER, argument)
-  container.ioctl(SET_IOMMU, 3)
-  return kernel.handle(group.ioctl(GET_DEVICE_FD, text(`${address}\0`)), address)
-}
 
 describe('modelKernel()', () => {
   it('shows the machine as a host has it', () => {
@@ -181,7 +130,7 @@ describe('modelKernel()', () => {
     const clock = new HandClock()
     const kernel = modelKernel(bootedMachine(), { clock })
     await giveToVfio(kernel, USB)
-    const device = await openDevice(kernel, USB)
+    const { device } = await openDevice(kernel, USB)
     const unbind = codeOf(kernel.write(`${PCI}/drivers/vfio-pci/unbind`, text(USB), DEADLINE))
     expect(clock.waiting).toBe(1)
     clock.ring()
@@ -197,7 +146,7 @@ describe('modelKernel()', () => {
     const clock = new HandClock()
     const kernel = modelKernel(bootedMachine(), { clock })
     await giveToVfio(kernel, USB)
-    const device = await openDevice(kernel, USB)
+    const { device } = await openDevice(kernel, USB)
     const unbind = kernel.write(`${PCI}/drivers/vfio-pci/unbind`, text(USB), DEADLINE)
     expect(clock.waiting).toBe(1)
     await device.close()

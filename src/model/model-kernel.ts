@@ -13,6 +13,7 @@ import { processEventCounter } from './kernel-event-counter.ts'
 import { processHandle } from './kernel-handle.ts'
 import type { Model } from './model.ts'
 import type { OpenFile } from './process.ts'
+import type { Task } from './task.ts'
 import { ueventSource } from './uevent-source.ts'
 import type { UserProcess } from './user-process.ts'
 
@@ -54,12 +55,27 @@ export function modelKernel(model: Model, { clock, process }: ModelKernelOptions
         if (typeof content !== 'string') return decodeUtf8(content.subarray(0, limit))
         return content.length <= limit ? content : decodeUtf8(encodeUtf8(content).slice(0, limit))
       }),
-    link: (path) => calls.now('link', path, () => files.link(path)),
-    list: (path) => calls.now('list', path, () => files.list(path)),
-    exists: (path) => !climbs(path) && calls.now('read', path, () => files.exists(path)),
+    link: (path) => calls.now('link', path, () => files.link(path, who)),
+    list: (path) => calls.now('list', path, () => files.list(path, who)),
+    exists: (path) => !climbs(path) && calls.now('read', path, () => files.exists(path, who)),
     // The caller may use its buffer again at once; the task looks at it whenever it runs.
     write: (path, bytes, deadline) =>
-      calls.later('write', path, files.write(path, bytes.slice(), who), deadline),
+      calls.later('write', path, writeFile(path, bytes.slice()), deadline),
+    stat: (path) => calls.now('stat', path, () => files.owner(path, who)),
+    setOwner: (path, uid, gid) =>
+      settled(() => {
+        calls.now('chown', path, () => {
+          files.change(path, { uid, gid }, who)
+        })
+      }),
+    setMode: (path, mode) =>
+      settled(() => {
+        calls.now('chmod', path, () => {
+          files.change(path, { mode }, who)
+        })
+      }),
+    loadModule: (name, deadline) =>
+      calls.later('load', name, model.loadModule(name, who), deadline),
     open: (path) =>
       settled(() =>
         calls.now('open', path, () => {
@@ -73,6 +89,11 @@ export function modelKernel(model: Model, { clock, process }: ModelKernelOptions
     events: () => ueventSource(context.uevents),
     as: (other) => modelKernel(model, { clock, process: other }),
     kill: () => calls.later('open', who.name, who.exit(), null),
+  }
+
+  function* writeFile(path: string, bytes: Uint8Array): Task<void> {
+    const shown = files.exists(path) ? files.resolved(path) : path
+    yield* who.writing(shown, files.write(path, bytes, who))
   }
 
   function openNode(of: Model, path: string, by: UserProcess): OpenFile {

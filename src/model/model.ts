@@ -11,10 +11,12 @@
  */
 import { Errno } from './errno.ts'
 import { boot } from './machine/boot.ts'
+import { loadModule } from './machine/load-module.ts'
 import type { MachineDescription } from './machine/description.ts'
 import { type Added, hotAdd, hotRemove } from './machine/hot-plug.ts'
 import { type KernelParts, kernelParts } from './machine/kernel-parts.ts'
 import type { Task } from './task.ts'
+import type { Credentials } from './process.ts'
 import { type ProcessInit, UserProcess } from './user-process.ts'
 
 export interface Model extends KernelParts {
@@ -26,6 +28,11 @@ export interface Model extends KernelParts {
    */
   run<T>(name: string, task: Task<T>): T
   /**
+   * init_module(2), with the name that modprobe takes: "vfio_pci" or "vfio-pci".
+   * @throws Errno EPERM (not root), EINVAL (no name), ENOENT (no such module)
+   */
+  loadModule(name: string, who: Credentials): Task<void>
+  /**
    * Somebody plugs a device in, or a card of several functions, and the kernel notices.
    * @param above address of a bridge, or name of a root bus ("0000:00")
    */
@@ -34,8 +41,15 @@ export interface Model extends KernelParts {
   hotRemove(address: string): Task<void>
 }
 
-export function bootModel(machine: MachineDescription): Model {
-  const parts = kernelParts(machine)
+export interface BootOptions {
+  /** /proc/sys/kernel/random/boot_id, a UUID; absent: always the same. */
+  readonly bootId?: string
+}
+
+export function bootModel(machine: MachineDescription, options: BootOptions = {}): Model {
+  const parts = kernelParts(machine, options.bootId)
+  const { context, processes } = parts
+  new UserProcess(context, { name: 'init', pid: 1 }, processes)
   let lastPid = 1
   const run = <T>(name: string, task: Task<T>): T => runTask(parts, name, task)
   run('boot', boot(parts))
@@ -44,8 +58,9 @@ export function bootModel(machine: MachineDescription): Model {
     run,
     createProcess: (init = {}) => {
       lastPid += 1
-      return new UserProcess(parts.context, { name: 'program', pid: lastPid, ...init })
+      return new UserProcess(context, { name: 'program', pid: lastPid, ...init }, processes)
     },
+    loadModule: (name, who) => loadModule(parts, name, who),
     hotAdd: (added, above, devfn) => hotAdd(parts, added, above, devfn),
     hotRemove: (address) => hotRemove(parts, address),
   }

@@ -5,10 +5,18 @@
 import type { Task } from './task.ts'
 
 /** Capabilities that any check in the model asks for. */
-export type Capability = 'CAP_SYS_ADMIN' | 'CAP_SYS_RAWIO' | 'CAP_IPC_LOCK' | 'CAP_DAC_OVERRIDE'
+export type Capability =
+  | 'CAP_CHOWN'
+  | 'CAP_DAC_OVERRIDE'
+  | 'CAP_FOWNER'
+  | 'CAP_IPC_LOCK'
+  | 'CAP_SYS_ADMIN'
+  | 'CAP_SYS_RAWIO'
 
 export interface Credentials {
   readonly uid: number
+  /** Main group; absent = the one with the user's number. Further groups are not modelled. */
+  readonly gid?: number
   /** Effective capabilities; root normally has all. */
   readonly capabilities: ReadonlySet<Capability>
 }
@@ -20,6 +28,8 @@ export interface Credentials {
 export interface OpenFile {
   /** Which file_operations it has: "vfio-container", "vfio-group", "vfio-device", "eventfd". */
   readonly kind: string
+  /** What /proc/PID/fd shows: "/dev/vfio/13". Absent: a file without a name, "anon_inode:[eventfd]". */
+  path?(): string
   /** @throws Errno ENOTTY ... */
   ioctl?(request: number, argument: IoctlArgument, process: Process): number
   read?(offset: number, length: number): Uint8Array

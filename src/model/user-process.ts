@@ -8,15 +8,17 @@ import type { KernelContext } from './context.ts'
 import { Errno } from './errno.ts'
 import { dropFile, holdFile } from './file-references.ts'
 import type { Capability, OpenFile, Process } from './process.ts'
-import type { Task } from './task.ts'
+import type { Pause, Task } from './task.ts'
 import { UserMemory } from './user-memory.ts'
 
 /** What root has. */
 const ALL_CAPABILITIES: ReadonlySet<Capability> = new Set([
+  'CAP_CHOWN',
+  'CAP_DAC_OVERRIDE',
+  'CAP_FOWNER',
+  'CAP_IPC_LOCK',
   'CAP_SYS_ADMIN',
   'CAP_SYS_RAWIO',
-  'CAP_IPC_LOCK',
-  'CAP_DAC_OVERRIDE',
 ])
 
 /** RLIMIT_MEMLOCK of ordinary processes since 5.16. */
@@ -30,24 +32,44 @@ export interface ProcessInit {
   readonly pid: number
   /** Absent = 0, root. */
   readonly uid?: number
+  /** Absent = the group with the user's number. */
+  readonly gid?: number
   /** Absent = all for root, none for others. */
   readonly capabilities?: ReadonlySet<Capability>
   /** RLIMIT_MEMLOCK in bytes; Infinity = unlimited. Absent = 8 MiB. */
   readonly memlockLimit?: number
 }
 
+/** Every process there is, by pid: /proc. */
+export type ProcessTable = Map<number, UserProcess>
+
+/** A write that a process is in the middle of. */
+export interface PendingWrite {
+  readonly path: string
+  /** Where it stands; null before its first step. */
+  readonly pause: Pause | null
+}
+
 export class UserProcess implements Process {
   readonly name: string
   readonly pid: number
   readonly uid: number
+  readonly gid: number
   readonly capabilities: ReadonlySet<Capability>
   readonly memory: UserMemory
   readonly #files = new Map<number, OpenFile>()
+  readonly #writes = new Set<PendingWrite>()
+  readonly #table: ProcessTable | null
+  #exited = false
 
-  constructor(context: KernelContext, init: ProcessInit) {
+  /** @param table where it is listed while it lives */
+  constructor(context: KernelContext, init: ProcessInit, table: ProcessTable | null = null) {
     this.name = init.name
     this.pid = init.pid
     this.uid = init.uid ?? 0
+    this.gid = init.gid ?? this.uid
+    this.#table = table
+    table?.set(init.pid, this)
     this.capabilities = init.capabilities ?? (this.uid === 0 ? ALL_CAPABILITIES : new Set())
     this.memory = new UserMemory(context.memory, init.memlockLimit ?? MEMLOCK_BYTES)
   }
@@ -83,9 +105,41 @@ export class UserProcess implements Process {
     return [...this.#files].sort(([a], [b]) => a - b)
   }
 
-  /** exit(): memory first, then the files (exit_mm, exit_files). */
+  /** Writes that have begun and not come back. */
+  get writes(): ReadonlySet<PendingWrite> {
+    return this.#writes
+  }
+
+  /**
+   * write(2) as a task, listed while it runs.
+   * @param path as /proc/PID/fd shows the file
+   */
+  *writing(path: string, task: Task<void>): Task<void> {
+    const write: { path: string; pause: Pause | null } = { path, pause: null }
+    this.#writes.add(write)
+    try {
+      for (let step = task.next(); step.done !== true; step = task.next()) {
+        write.pause = step.value
+        yield step.value
+      }
+    } finally {
+      this.#writes.delete(write)
+      this.#leaveTable()
+    }
+  }
+
+  /**
+   * exit(): memory first, then the files (exit_mm, exit_files). A process in the middle of a write that
+   * nothing can interrupt stays until that is over.
+   */
   *exit(): Task<void> {
     this.memory.releaseAll()
     for (const [descriptor] of this.openFiles()) yield* this.close(descriptor)
+    this.#exited = true
+    this.#leaveTable()
+  }
+
+  #leaveTable(): void {
+    if (this.#exited && this.#writes.size === 0) this.#table?.delete(this.pid)
   }
 }

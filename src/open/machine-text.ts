@@ -17,6 +17,24 @@ export interface MachineText {
   readonly iommu?: IommuText | null
   /** Root buses, usually one. */
   readonly buses: readonly { readonly bus?: string; readonly devices: readonly DeviceText[] }[]
+  /** What the host does with its devices. Absent: nothing that shows. */
+  readonly uses?: UsesText
+}
+
+/** A line of words for each use; host-uses-file.ts explains them. */
+export interface UsesText {
+  /** "nvme0n1p2 / ext4" */
+  readonly mounts?: readonly string[]
+  /** "nvme0n1p3" */
+  readonly swaps?: readonly string[]
+  /** "dm-0 vg-root nvme0n1p2" */
+  readonly holders?: readonly string[]
+  /** "eth0 192.168.1.10/24 192.168.1.1" */
+  readonly interfaces?: readonly string[]
+  /** "br0 eth0" */
+  readonly bridges?: readonly string[]
+  /** An SSH server listens; who is logged in: "192.168.1.20". */
+  readonly ssh?: readonly string[]
 }
 
 export interface IommuText {

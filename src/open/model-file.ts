@@ -8,6 +8,7 @@
  *       "buses": [{ "bus": "0000:00", "unit": "dmar0", "devices": [DEVICE...] }],
  *       "drivers": [{ "name": "radio", "module": "radio", "managesDma": false, "ids": ["1234:0001"] }],
  *       "names": { "1234": "Vendor", "1234:0001": "Device", "C 0200": "Ethernet controller" },
+ *       "uses": { "mounts": ["nvme0n1p2 / ext4"], "interfaces": ["eth0 192.168.1.10/24 192.168.1.1"], ... },
  *       "expected": [["0000:00:00.0"], ["0000:01:00.0", "0000:01:00.1"]] }
  *
  * DEVICE is `{ "kind": "nvme" }`, what one function has, or `{ "functions": [FUNCTION...] }`, and both
@@ -17,11 +18,14 @@
  * unit (IOMMU unit of it and all below), partition (POWER), reserved ([{ "start", "end", "kind" }]),
  * numaNode, and below: the devices on the bus behind it.
  *
+ * What the host does with its devices, in "uses", is explained in host-uses-file.ts.
+ *
  * Everything but format, version, name, title, buses and the kind of a function may be left out.
  * "expected" holds the groups that a kernel forms of it (or "singletons"); tests compare the model's.
  */
 import { IsogroupError } from '../base/errors.ts'
 import type { DriverDescription } from '../model/machine/description.ts'
+import { NO_USES } from '../model/machine/host-uses.ts'
 import type {
   BusForm,
   DeviceForm,
@@ -30,6 +34,7 @@ import type {
   MachineForm,
   ReservedForm,
 } from '../model/machine/machine-form.ts'
+import { hostUses } from './host-uses-file.ts'
 import {
   count,
   entries,
@@ -61,7 +66,7 @@ export function parseModel(json: unknown): ModelFile {
   const root: Field = { value: json, path: '' }
   onlyMembers(root, [
     ...['format', 'version', 'name', 'title', 'kernel', 'commandLine', 'cpu', 'memory', 'iommu'],
-    ...['buses', 'drivers', 'names', 'expected'],
+    ...['buses', 'drivers', 'names', 'uses', 'expected'],
   ])
   checkFormat(root)
   const iommu = optional(member(root, 'iommu'), null, iommuForm)
@@ -77,6 +82,7 @@ export function parseModel(json: unknown): ModelFile {
       buses: items(member(root, 'buses')).map(busForm),
       drivers: optional(member(root, 'drivers'), [], (field) => items(field).map(driver)),
       names: optional(member(root, 'names'), {}, texts),
+      uses: optional(member(root, 'uses'), NO_USES, hostUses),
     },
     expected: optional(member(root, 'expected'), [], (field) =>
       field.value === 'singletons'

@@ -22,14 +22,16 @@ export const unknownReasons: v.GenericSchema = v.pipe(
 
 export const verdict: v.GenericSchema = v.picklist(['yes', 'no', 'unknown'])
 
-export const finding: v.GenericSchema = v.strictObject({
+export const findingMembers: v.ObjectEntries = {
   code: v.pipe(v.string(), v.regex(/^[A-Z]+(-[A-Z0-9]+)+$/), v.description('see findings.md')),
   severity: v.picklist(['ok', 'info', 'warning', 'problem', 'unknown']),
   fact: v.string(),
   evidence: v.array(v.string()),
   remedy: v.pipe(v.string(), v.description('empty when nothing needs doing')),
   about: v.pipe(v.array(v.string()), v.description('addresses or group ids')),
-})
+}
+
+export const finding: v.GenericSchema = v.strictObject(findingMembers)
 
 export const deviceMembers: v.ObjectEntries = {
   address,

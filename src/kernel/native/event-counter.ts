@@ -15,7 +15,7 @@ interface Waiter {
 
 /** @throws KernelError EMFILE, ENFILE */
 export function openEventCounter(): EventCounter {
-  const descriptor = checked(calls.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), 'open', NAME)
+  const descriptor = checked(calls().eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), 'open', NAME)
   const value = new BigUint64Array(1)
   let waiters: Waiter[] = []
   let watch: Watch | null = null

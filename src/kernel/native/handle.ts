@@ -25,8 +25,8 @@ export function descriptorHandle(descriptor: number, name: string): Handle {
     ioctl(request, argument) {
       const result =
         typeof argument === 'number'
-          ? calls.ioctlNumber(descriptor, request, argument)
-          : calls.ioctlBuffer(descriptor, request, argument)
+          ? calls().ioctlNumber(descriptor, request, argument)
+          : calls().ioctlBuffer(descriptor, request, argument)
       return checked(result, 'ioctl', name)
     },
     read(offset, length) {

@@ -14,6 +14,7 @@ import { promisify } from 'node:util'
 import { afterAll, describe, expect, it } from 'vitest'
 import { KernelError } from '../kernel.ts'
 import { liveKernel } from './live-kernel.ts'
+import { loadKernelModule } from './module-loader.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'isogroup-live-'))
 const kernel = liveKernel(root)
@@ -82,6 +83,72 @@ describe('liveKernel().write()', () => {
     expect(readFileSync(join(root, 'after'), 'utf8')).toBe('1')
     // Lets the writer that was left behind go.
     execFileSync('sh', ['-c', `timeout 20 cat "${join(root, 'pipe')}"`])
+  })
+})
+
+describe('liveKernel().setOwner() and setMode()', () => {
+  it('change what stat tells, links followed', async () => {
+    writeFileSync(join(root, 'node'), '')
+    symlinkSync('node', join(root, 'node-link'))
+    await kernel.setMode('/node-link', 0o640)
+    const before = kernel.stat('/node')
+    expect(before.mode).toBe(0o640)
+    await kernel.setOwner('/node-link', before.uid, before.gid)
+    expect(kernel.stat('/node')).toEqual(before)
+  })
+
+  it.runIf(process.getuid?.() === 0)('give files to other users as root', async () => {
+    writeFileSync(join(root, 'given'), '')
+    await kernel.setOwner('/given', 12345, 54321)
+    expect(kernel.stat('/given')).toMatchObject({ uid: 12345, gid: 54321 })
+  })
+
+  it.runIf(process.getuid?.() !== 0)('are refused ordinary users', async () => {
+    writeFileSync(join(root, 'kept'), '')
+    expect(await failure(() => kernel.setOwner('/kept', 12345, 54321))).toEqual([
+      'EPERM',
+      'chown',
+      '/kept',
+    ])
+  })
+})
+
+describe('loadKernelModule()', () => {
+  const program = (name: string, script: string): string => {
+    const path = join(root, name)
+    writeFileSync(path, `#!/bin/sh\n${script}\n`, { mode: 0o755 })
+    return path
+  }
+  const load = (path: string, deadline = DEADLINE): Promise<unknown> =>
+    failure(() => loadKernelModule('vfio_pci', deadline, path))
+
+  it('passes the name after --, and is done when the program says so', async () => {
+    const path = program('good', `[ "$1 $2 $#" = "-- vfio_pci 2" ]`)
+    expect(await load(path)).toEqual(['answered', undefined])
+  })
+
+  it.each([
+    ['modprobe: FATAL: Module vfio_pci not found in directory /lib/modules/6.12.1', 'ENOENT'],
+    ["modprobe: ERROR: could not insert 'vfio_pci': Operation not permitted", 'EPERM'],
+    ["modprobe: ERROR: could not insert 'vfio_pci': Key was rejected by service", 'EKEYREJECTED'],
+    ['modprobe: something nobody expected', 'EIO'],
+  ])('knows "%s" as %s', async (message, code) => {
+    expect(await load(program('bad', `echo "${message}" >&2; exit 1`))).toEqual([
+      code,
+      'load',
+      'vfio_pci',
+    ])
+  })
+
+  it('tells that there is no modprobe', async () => {
+    expect(await load(join(root, 'nowhere'))).toEqual(['ENOENT', 'load', 'vfio_pci'])
+  })
+
+  it('leaves a program behind that does not end', async () => {
+    const started = performance.now()
+    const path = program('slow', `sleep 5`)
+    expect(await load(path, 200)).toEqual(['ETIMEDOUT', 'load', 'vfio_pci'])
+    expect(performance.now() - started).toBeLessThan(4000)
   })
 })
 

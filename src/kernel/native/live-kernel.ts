@@ -4,8 +4,10 @@
  */
 import type { Kernel } from '../kernel.ts'
 import { openEventCounter } from './event-counter.ts'
+import { changeMode, changeOwner, fileStatus } from './file-owner.ts'
 import { descriptorHandle, openHandle } from './handle.ts'
 import { anonymousMemory } from './mapping.ts'
+import { loadKernelModule } from './module-loader.ts'
 import { nativeKernel } from './native-kernel.ts'
 import { openUevents } from './uevent-socket.ts'
 import { fileWriter } from './writer.ts'
@@ -17,6 +19,10 @@ export function liveKernel(root = '/'): Kernel {
   return {
     ...nativeKernel(root),
     write: (path, bytes, deadline) => writer.write(path, bytes, deadline),
+    stat: (path) => fileStatus(prefix, path),
+    setOwner: (path, uid, gid) => changeOwner(prefix, path, uid, gid),
+    setMode: (path, mode) => changeMode(prefix, path, mode),
+    loadModule: (name, deadline) => loadKernelModule(name, deadline),
     open: (path) => openHandle(prefix, path),
     handle: (descriptor, name) => descriptorHandle(descriptor, name),
     memory: (length) => anonymousMemory(length),

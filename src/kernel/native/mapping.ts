@@ -33,7 +33,7 @@ function mapping(
 ): Memory {
   if (!Number.isSafeInteger(length) || length <= 0) throw new KernelError('EINVAL', action, path)
   const address = checked(
-    calls.mmap(null, length, PROT_READ_WRITE, flags, descriptor, offset),
+    calls().mmap(null, length, PROT_READ_WRITE, flags, descriptor, offset),
     action,
     path,
   )
@@ -44,7 +44,7 @@ function mapping(
     release() {
       if (!mapped) return
       mapped = false
-      calls.munmap(address, length)
+      calls().munmap(address, length)
     },
   }
 }

@@ -1,7 +1,8 @@
 /**
  * Uevents as the kernel multicasts them: netlink family 15, group 1 (group 2 is udev's own, later and
  * rewritten). Messages of other processes are possible on such a socket and are thrown away: the kernel's
- * come from port 0. When the queue overflows the kernel says ENOBUFS once; a lost uevent costs latency only.
+ * come from port 0. When the queue overflows the kernel says ENOBUFS once, which the reader is told as a
+ * datagram without bytes: a lost uevent costs latency only, if somebody looks again.
  */
 import { closeSync } from 'node:fs'
 import type { EventSource } from '../kernel.ts'
@@ -69,18 +70,18 @@ export function openUevents(): EventSource {
 
 function openSocket(): number {
   const type = SOCK_DGRAM_CLOEXEC_NONBLOCK
-  const descriptor = checked(calls.socket(AF_NETLINK, type, NETLINK_KOBJECT_UEVENT), 'open', NAME)
+  const descriptor = checked(calls().socket(AF_NETLINK, type, NETLINK_KOBJECT_UEVENT), 'open', NAME)
   try {
     const size = new Uint8Array(Uint32Array.of(RECEIVE_BYTES).buffer)
     // Beyond the system's limit only with CAP_NET_ADMIN; without it, as much as is allowed.
-    if (calls.setsockopt(descriptor, SOL_SOCKET, SO_RCVBUFFORCE, size, 4) !== 0) {
-      calls.setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, size, 4)
+    if (calls().setsockopt(descriptor, SOL_SOCKET, SO_RCVBUFFORCE, size, 4) !== 0) {
+      calls().setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, size, 4)
     }
     const address = new Uint8Array(ADDRESS_BYTES)
     const view = new DataView(address.buffer)
     view.setUint16(0, AF_NETLINK, true)
     view.setUint32(8, KERNEL_GROUP, true)
-    checked(calls.bind(descriptor, address, ADDRESS_BYTES), 'open', NAME)
+    checked(calls().bind(descriptor, address, ADDRESS_BYTES), 'open', NAME)
     return descriptor
   } catch (cause) {
     closeSync(descriptor)
@@ -88,17 +89,21 @@ function openSocket(): number {
   }
 }
 
-/** One datagram. A lost one counts as none; whatever else goes wrong ends the source. */
+/** Says that datagrams were lost. */
+const LOST = new Uint8Array(0)
+
+/** One datagram; whatever else goes wrong ends the source. */
 function receive(descriptor: number): Uint8Array | 'nothing yet' | 'not a uevent' | 'broken' {
   const buffer = new Uint8Array(MESSAGE_BYTES)
   const sender = new Uint8Array(ADDRESS_BYTES)
   const senderLength = new Uint8Array(Uint32Array.of(ADDRESS_BYTES).buffer)
-  const length = calls.recvfrom(descriptor, buffer, MESSAGE_BYTES, 0, sender, senderLength)
+  const length = calls().recvfrom(descriptor, buffer, MESSAGE_BYTES, 0, sender, senderLength)
   if (Number(length) < 0) {
     const errno = lastErrno()
     if (errno === 'EAGAIN') return 'nothing yet'
-    return errno === 'ENOBUFS' || errno === 'EINTR' ? 'not a uevent' : 'broken'
+    if (errno === 'ENOBUFS') return LOST
+    return errno === 'EINTR' ? 'not a uevent' : 'broken'
   }
   const port = new DataView(sender.buffer).getUint32(4, true)
-  return port === 0 ? buffer.subarray(0, Number(length)) : 'not a uevent'
+  return port === 0 && Number(length) > 0 ? buffer.subarray(0, Number(length)) : 'not a uevent'
 }

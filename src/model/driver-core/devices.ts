@@ -14,8 +14,11 @@ export class Devices {
   /** Below /devices. */
   readonly #top: Level = new Map()
   readonly #classes = new Map<string, Map<string, Device>>()
+  /** Devices with a node, in the order they came. */
+  readonly #nodes = new Set<Device>()
 
   add(device: Device): void {
+    if (device.node !== null) this.#nodes.add(device)
     if (device.parent === null) place(this.#top, namesOf(device), device)
     if (device.className === null) return
     const members = this.#classes.get(device.className) ?? new Map<string, Device>()
@@ -24,6 +27,7 @@ export class Devices {
   }
 
   delete(device: Device): void {
+    this.#nodes.delete(device)
     if (device.parent === null) displace(this.#top, namesOf(device))
     if (device.className !== null) this.#classes.get(device.className)?.delete(device.name)
   }
@@ -36,6 +40,20 @@ export class Devices {
   /** Members of a class, by name. */
   ofClass(name: string): ReadonlyMap<string, Device> {
     return this.#classes.get(name) ?? new Map()
+  }
+
+  /** /sys/dev/block and /sys/dev/char: devices with a node, by its number. */
+  numbered(kind: 'block' | 'char'): Directory {
+    const devices = (): readonly Device[] =>
+      [...this.#nodes].filter(({ className }) => (className === 'block') === (kind === 'block'))
+    return {
+      kind: 'directory',
+      list: () => devices().map(({ node }) => node?.devt ?? ''),
+      find: (name) => {
+        const device = devices().find(({ node }) => node?.devt === name)
+        return device === undefined ? undefined : relativeLink(`/dev/${kind}`, device.path)
+      },
+    }
   }
 
   /** /sys/devices @param core see core-attributes.ts */

@@ -11,6 +11,8 @@ import { addDevice, removeDevice } from '../driver-core/add-device.ts'
 import { type Attribute, Device } from '../driver-core/device.ts'
 import type { PciDevice } from '../pci/pci-device.ts'
 import type { Task } from '../task.ts'
+import { NO_USES } from '../machine/host-uses.ts'
+import { constant, dress } from './class-dress.ts'
 import type { DeviceNames } from './device-names.ts'
 import type { DriverServices } from './driver-services.ts'
 
@@ -30,6 +32,7 @@ export function* addServices(
   try {
     for (const service of wanted) {
       const made = classDevice(device, service, added)
+      dress(services.context, services.uses ?? NO_USES, made)
       yield* addDevice(services.context, made)
       added.push(made)
     }
@@ -55,35 +58,45 @@ export function servicesOf(
   const described = services.describe(device.name)?.services
   if (described === undefined) return byDefault(names)
   for (const { class: of, name } of described) names.take(of, name)
-  // A disk hangs below its controller, so controllers come first.
-  return [...described].sort((a, b) => Number(a.class === 'block') - Number(b.class === 'block'))
+  // A disk hangs below its controller and a partition below its disk, so these come first.
+  return [...described].sort(
+    (a, b) =>
+      Number(a.class === 'block') - Number(b.class === 'block') ||
+      (a.class === 'block' ? a.name.length - b.name.length : 0),
+  )
 }
 
 function classDevice(device: PciDevice, service: Service, before: readonly Device[]): Device {
-  const controller = before.find(
-    ({ className, name }) => className === 'nvme' && service.name.startsWith(`${name}n`),
-  )
+  const controller = before.find((one) => isWithin(service, one))
   const made = new Device({
     name: service.name,
     parent: controller ?? device,
     bus: null,
     className: service.class,
-    attributes: ATTRIBUTES[service.class] ?? [],
+    attributes: (controller?.className === 'block' ? PARTITION : ATTRIBUTES[service.class]) ?? [],
     ...(controller === undefined ? { subdirectory: service.class } : {}),
   })
   if (service.class === 'net') made.ueventVariables = () => [['INTERFACE', service.name]]
-  else if (service.class === 'block') made.ueventVariables = () => [['DEVTYPE', 'disk']]
-  else if (service.class === 'nvme') made.ueventVariables = () => [['NVME_TRTYPE', 'pcie']]
+  else if (service.class === 'block') {
+    const kind = controller?.className === 'block' ? 'partition' : 'disk'
+    made.ueventVariables = () => [['DEVTYPE', kind]]
+  } else if (service.class === 'nvme') made.ueventVariables = () => [['NVME_TRTYPE', 'pcie']]
   return made
 }
+
+/** A disk is in its controller, a partition in its disk: "nvme0n1p2" in "nvme0n1", "sda1" in "sda". */
+function isWithin(service: Service, { className, name }: Device): boolean {
+  if (service.class !== 'block' || !service.name.startsWith(name)) return false
+  const rest = service.name.slice(name.length)
+  if (className === 'nvme') return /^n\d+$/.test(rest)
+  return className === 'block' && (/\d$/.test(name) ? /^p\d+$/ : /^\d+$/).test(rest)
+}
+
+const PARTITION: readonly Attribute[] = [constant('ro', '0\n'), constant('partition', '1\n')]
 
 /** Files that only depend on the class. */
 const ATTRIBUTES: Readonly<Record<string, readonly Attribute[]>> = {
   net: [constant('type', '1\n'), constant('mtu', '1500\n')],
   nvme: [constant('transport', 'pcie\n'), constant('state', 'live\n')],
   block: [constant('ro', '0\n'), constant('removable', '0\n')],
-}
-
-function constant(name: string, text: string): Attribute {
-  return { name, mode: 0o444, show: () => text }
 }

@@ -3,6 +3,7 @@ import type { KernelContext } from '../context.ts'
 import type { Bus } from '../driver-core/bus.ts'
 import type { DmaApi } from '../iommu/dma-api.ts'
 import type { FunctionDescription } from '../machine/description.ts'
+import type { HostUses } from '../machine/host-uses.ts'
 import type { PciDevice } from '../pci/pci-device.ts'
 import type { Task } from '../task.ts'
 
@@ -15,6 +16,8 @@ export interface DriverServices {
   describe(address: string): FunctionDescription | undefined
   /** Slots belong to ACPI's hot plug. */
   readonly firmwareHotPlug?: boolean
+  /** What the host does with what drivers make; absent = nothing. */
+  readonly uses?: HostUses
   /** pci_enable_sriov() and pci_disable_sriov(). @throws Errno */
   enableSriov(device: PciDevice, count: number): Task<void>
   disableSriov(device: PciDevice): Task<void>

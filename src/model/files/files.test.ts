@@ -27,7 +27,14 @@ const MACHINE: MachineDescription = {
 
 const ROOT: Credentials = {
   uid: 0,
-  capabilities: new Set(['CAP_SYS_ADMIN', 'CAP_SYS_RAWIO', 'CAP_IPC_LOCK', 'CAP_DAC_OVERRIDE']),
+  capabilities: new Set([
+    'CAP_CHOWN',
+    'CAP_DAC_OVERRIDE',
+    'CAP_FOWNER',
+    'CAP_IPC_LOCK',
+    'CAP_SYS_ADMIN',
+    'CAP_SYS_RAWIO',
+  ]),
 }
 
 function readText(node: Node | undefined, who: Credentials = ROOT): string {

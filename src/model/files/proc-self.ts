@@ -4,10 +4,13 @@
  */
 import type { Capability, Credentials, Process } from '../process.ts'
 import { type Directory, directory, type File } from '../sysfs/node.ts'
+import { groupOf } from '../sysfs/permission.ts'
 
 /** include/uapi/linux/capability.h */
 const BIT: Readonly<Record<Capability, bigint>> = {
+  CAP_CHOWN: 0n,
   CAP_DAC_OVERRIDE: 1n,
+  CAP_FOWNER: 3n,
   CAP_IPC_LOCK: 14n,
   CAP_SYS_RAWIO: 17n,
   CAP_SYS_ADMIN: 21n,
@@ -15,10 +18,12 @@ const BIT: Readonly<Record<Capability, bigint>> = {
 /** Capabilities of Linux 6: 0 to 40. */
 const ALL = (1n << 41n) - 1n
 
-export function procSelf(): Directory {
+/** @param more files of other parts of the kernel */
+export function procSelf(more: Readonly<Record<string, () => File>> = {}): Directory {
   return directory({
+    ...more,
     limits: () => ofCaller(limits),
-    status: () => ofCaller(status),
+    status: () => ofCaller((who) => status(who)),
   })
 }
 
@@ -37,21 +42,31 @@ function mask({ capabilities }: Credentials): bigint {
   return [...capabilities].reduce((sum, name) => sum | (1n << BIT[name]), 0n)
 }
 
-function status(who: Credentials): string {
+/** TASK_COMM_LEN, without its terminating zero. */
+const NAME_MAX = 15
+
+/** Name of a process as the kernel keeps it: cut. */
+export function commOf({ name }: Process): string {
+  return name.slice(0, NAME_MAX)
+}
+
+/** @param state of the process; who reads about itself is running */
+export function status(who: Credentials, state = 'R (running)'): string {
   const process = isProcess(who) ? who : null
   const uid = String(who.uid)
   const capabilities = mask(who).toString(16).padStart(16, '0')
+  const gid = String(groupOf(who))
   const pid = String(process?.pid ?? 1)
   const locked = (process?.memory.lockedPages ?? 0) * 4
   return [
-    `Name:\t${process?.name ?? 'init'}`,
+    `Name:\t${process === null ? 'init' : commOf(process)}`,
     'Umask:\t0022',
-    'State:\tR (running)',
+    `State:\t${state}`,
     `Tgid:\t${pid}`,
     `Pid:\t${pid}`,
-    'PPid:\t1',
+    `PPid:\t${pid === '1' ? '0' : '1'}`,
     `Uid:\t${uid}\t${uid}\t${uid}\t${uid}`,
-    `Gid:\t${uid}\t${uid}\t${uid}\t${uid}`,
+    `Gid:\t${gid}\t${gid}\t${gid}\t${gid}`,
     `VmLck:\t${String(locked).padStart(8)} kB`,
     'CapInh:\t0000000000000000',
     `CapPrm:\t${capabilities}`,
@@ -82,7 +97,7 @@ const LIMITS: readonly (readonly [string, string, string, string])[] = [
   ['Max realtime timeout', 'unlimited', 'unlimited', 'us'],
 ]
 
-function limits(who: Credentials): string {
+export function limits(who: Credentials): string {
   const memlock = isProcess(who) ? who.memory.memlockLimit : Infinity
   const locked = memlock === Infinity ? 'unlimited' : String(memlock)
   const row = (name: string, soft: string, hard: string, unit: string): string =>

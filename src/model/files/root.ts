@@ -11,6 +11,8 @@ import { type Directory, directory, type File, textFile } from '../sysfs/node.ts
 import type { VfioCore } from '../vfio/vfio-core.ts'
 import { firmwareDirectory } from './firmware.ts'
 import { interruptDirectory, type InterruptLine } from './interrupts.ts'
+import type { ProcessTable } from '../user-process.ts'
+import { etcDirectory } from './accounts.ts'
 import { type Module, moduleDirectory } from './modules.ts'
 import { pciIds } from './names.ts'
 import { procDirectory } from './proc.ts'
@@ -26,19 +28,25 @@ export interface Shown {
   readonly vfio: VfioCore
   readonly interrupts: () => readonly InterruptLine[]
   readonly modules: () => ReadonlyMap<string, Module>
+  /** Names of modules that are there and not loaded. */
+  readonly available: () => readonly string[]
+  readonly processes: ProcessTable
+  readonly bootId: string
 }
 
 export function rootDirectory(shown: Shown): Directory {
   const { machine, vfio } = shown
-  const proc = procDirectory(machine, shown.interrupts)
+  const proc = procDirectory(shown)
   const sys = sysDirectory(shown)
   const dev = directory({ vfio: () => vfio.nodes() })
   const names = textFile(() => pciIds(machine.names))
   const share = directory({ misc: () => directory({ 'pci.ids': () => names }) })
   const usr = directory({ share: () => share })
-  const lib = libDirectory(machine, shown.modules)
+  const lib = libDirectory(machine, () => [...shown.modules().keys(), ...shown.available()])
+  const etc = etcDirectory()
   return directory({
     dev: () => dev,
+    etc: () => etc,
     lib: () => lib,
     proc: () => proc,
     sys: () => sys,
@@ -48,6 +56,7 @@ export function rootDirectory(shown: Shown): Directory {
 
 function sysDirectory(shown: Shown): Directory {
   const { context, buses, classes, devices, iommu, machine } = shown
+  const numbers = context.devices
   const bus = fixed(buses.map((one) => [one.name, busDirectory(context, one)]))
   const kernel = fixed([
     ['iommu_groups', iommu.groupsDirectory()],
@@ -56,6 +65,13 @@ function sysDirectory(shown: Shown): Directory {
   return fixed([
     ['bus', bus],
     ['class', classes],
+    [
+      'dev',
+      fixed([
+        ['block', numbers.numbered('block')],
+        ['char', numbers.numbered('char')],
+      ]),
+    ],
     ['devices', devices],
     ['firmware', firmwareDirectory(machine.acpiTables)],
     ['kernel', kernel],
@@ -70,7 +86,7 @@ function fixed(entries: readonly (readonly [name: string, directory: Directory])
 /** What depmod wrote: paths of modules, each followed by what it depends on. */
 function libDirectory(
   { kernelRelease }: MachineDescription,
-  modules: () => ReadonlyMap<string, Module>,
+  modules: () => readonly string[],
 ): Directory {
   const file = (text: () => string): (() => File) => {
     return () => textFile(text)
@@ -82,7 +98,7 @@ function libDirectory(
           directory({
             'modules.builtin': file(() => ''),
             'modules.dep': file(() =>
-              [...modules().keys()]
+              modules()
                 .map((name) => `kernel/drivers/${name.replaceAll('_', '-')}.ko:\n`)
                 .join(''),
             ),

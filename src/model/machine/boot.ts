@@ -19,7 +19,9 @@ import type { PciDevice } from '../pci/pci-device.ts'
 import { disableSriov, enableSriov } from '../pci/sriov.ts'
 import type { Task } from '../task.ts'
 import { vfioPciDriver } from '../vfio/vfio-pci.ts'
+import { NO_USES } from './host-uses.ts'
 import type { KernelParts } from './kernel-parts.ts'
+import { addVirtualDevices } from './virtual-devices.ts'
 
 export function* boot(parts: KernelParts): Task<void> {
   const { context, machine, pci, iommu, fabric } = parts
@@ -35,6 +37,7 @@ export function* boot(parts: KernelParts): Task<void> {
     if (driver !== null) yield* giveTo(parts, device, driver)
   }
   yield* enableVirtualFunctions(parts)
+  yield* addVirtualDevices(parts)
 }
 
 function drivers(parts: KernelParts): readonly Driver[] {
@@ -45,12 +48,16 @@ function drivers(parts: KernelParts): readonly Driver[] {
     dma,
     describe: (address: string) => descriptions.get(address),
     firmwareHotPlug: machine.firmwareHotPlug ?? false,
+    uses: machine.uses ?? NO_USES,
     enableSriov: (device: PciDevice, count: number) => enableSriov(pci, device, count),
     disableSriov: (device: PciDevice) => disableSriov(pci, device),
   }
   const all = [...knownDrivers(services, machine.drivers), vfioPciDriver(context, vfio, fabric)]
   const { loaded } = machine
-  return loaded === undefined ? all : all.filter(({ name }) => loaded.includes(name))
+  if (loaded === undefined) return all
+  const isLoaded = ({ name }: Driver): boolean => loaded.includes(name)
+  parts.unloaded.push(...all.filter((driver) => !isLoaded(driver)))
+  return all.filter(isLoaded)
 }
 
 interface Chosen {

@@ -51,6 +51,7 @@ export function buildMachine(form: MachineForm): MachineDescription {
       hostedBuses: [],
       drivers: form.drivers,
       names: form.names,
+      ...(form.uses === undefined ? {} : { uses: form.uses }),
     },
     tree,
   )

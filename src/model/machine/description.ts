@@ -3,6 +3,8 @@
  * nested form, open/ makes it from a snapshot of a real host (its twin), what-if edits it.
  * Plain and JSON-printable.
  */
+import type { HostUses } from './host-uses.ts'
+
 export interface MachineDescription {
   /** "desktop" */
   readonly name: string
@@ -25,6 +27,8 @@ export interface MachineDescription {
   readonly drivers: readonly DriverDescription[]
   /** Names of the drivers that are loaded; absent = all that there are. */
   readonly loaded?: readonly string[]
+  /** What the host does with its devices; absent = nothing is known of it, and none is shown. */
+  readonly uses?: HostUses
   /** Names of ids, shown as the machine's pci.ids: { "8086": "Intel Corporation", "8086:10d3": "82574L" }. */
   readonly names: Readonly<Record<string, string>>
 }

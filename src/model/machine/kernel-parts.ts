@@ -8,6 +8,7 @@ import { NEWEST_CHECKED, parseKernelVersion } from '../../base/kernel-version.ts
 import type { KernelContext } from '../context.ts'
 import { coreAttributes } from '../driver-core/core-attributes.ts'
 import { Devices } from '../driver-core/devices.ts'
+import type { Driver } from '../driver-core/driver.ts'
 import { Uevents } from '../driver-core/uevents.ts'
 import { interruptLines } from '../files/interrupt-lines.ts'
 import { type Module, modulesOf } from '../files/modules.ts'
@@ -28,6 +29,7 @@ import { PciSubsystem } from '../pci/pci-subsystem.ts'
 import { FileTree } from '../sysfs/file-tree.ts'
 import { Scheduler } from '../task.ts'
 import { VfioCore } from '../vfio/vfio-core.ts'
+import type { ProcessTable } from '../user-process.ts'
 import type { FunctionDescription, MachineDescription } from './description.ts'
 import { plugMachine } from './plug-machine.ts'
 
@@ -43,11 +45,17 @@ export interface KernelParts {
   readonly dma: DmaApi
   /** /sys, /proc, /dev and the few other files that programs look at. */
   readonly files: FileTree
+  readonly processes: ProcessTable
+  /** Drivers whose modules could be loaded and are not. */
+  readonly unloaded: Driver[]
   /** What is known of functions beyond their registers, by address; hot-plugged ones join. */
   readonly descriptions: Map<string, FunctionDescription>
 }
 
-export function kernelParts(machine: MachineDescription): KernelParts {
+/** Models have no randomness: unless a boot is told which one it is, it is this one. */
+const FIRST_BOOT = '00000000-0000-4000-8000-000000000001'
+
+export function kernelParts(machine: MachineDescription, bootId = FIRST_BOOT): KernelParts {
   const context = kernelContext(machine)
   const { slots, cabling } = plugMachine(machine)
   const descriptions = new Map(machine.functions.map((fn) => [fn.at, fn]))
@@ -64,8 +72,11 @@ export function kernelParts(machine: MachineDescription): KernelParts {
   const fabric = new Fabric(slots, context.memory, translation(pci, iommu))
   const dma = new DmaApi(context, iommu)
   const vfio = new VfioCore(context, iommu, pci)
-  const shown = { machine, context, pci, iommu, vfio }
-  return { ...shown, slots, cabling, fabric, dma, descriptions, files: fileTree(shown) }
+  const processes: ProcessTable = new Map()
+  const unloaded: Driver[] = []
+  const shown = { machine, context, pci, iommu, vfio, processes, unloaded }
+  const files = fileTree(shown, bootId)
+  return { ...shown, slots, cabling, fabric, dma, descriptions, files }
 }
 
 function kernelContext(machine: MachineDescription): KernelContext {
@@ -102,9 +113,13 @@ function requesterDevice(pci: PciSubsystem, { domain, id }: Requester): PciDevic
 }
 
 function fileTree(
-  parts: Pick<KernelParts, 'machine' | 'context' | 'pci' | 'iommu' | 'vfio'>,
+  parts: Pick<
+    KernelParts,
+    'machine' | 'context' | 'pci' | 'iommu' | 'vfio' | 'processes' | 'unloaded'
+  >,
+  bootId: string,
 ): FileTree {
-  const { machine, context, pci, iommu, vfio } = parts
+  const { machine, context, pci, iommu, vfio, processes, unloaded } = parts
   const modules = (): ReadonlyMap<string, Module> =>
     modulesOf(context.version, pci.bus.drivers.values(), vfio.parameters.all)
   const devices = context.devices.directory(coreAttributes(context))
@@ -118,6 +133,9 @@ function fileTree(
       iommu,
       vfio,
       modules,
+      available: () => unloaded.flatMap(({ module }) => (module === null ? [] : [module])),
+      processes,
+      bootId,
       interrupts: () =>
         interruptLines({
           version: context.version,

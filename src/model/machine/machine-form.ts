@@ -8,6 +8,7 @@
  *         { "slot": "1f", "functions": [{ "kind": "isa-bridge" }, { "kind": "smbus" }] } ] }] }
  */
 import type { DriverDescription, IommuDescription } from './description.ts'
+import type { HostUses } from './host-uses.ts'
 
 export interface MachineForm {
   readonly name: string
@@ -22,6 +23,8 @@ export interface MachineForm {
   readonly buses: readonly BusForm[]
   readonly drivers: readonly DriverDescription[]
   readonly names: Readonly<Record<string, string>>
+  /** What the host does with its devices; absent = nothing that shows. */
+  readonly uses?: HostUses
 }
 
 export interface IommuForm {

@@ -9,10 +9,18 @@ export type Node = Directory | File | Link
 
 export interface Directory {
   readonly kind: 'directory'
+  /** Absent = 0o755: everybody may look into it. */
+  readonly mode?: number
+  /** Owner; absent = root. */
+  readonly uid?: number
+  readonly gid?: number
   /** Names in it, each once. */
   list(): readonly string[]
-  /** @returns undefined when there is no such name */
-  find(name: string): Node | undefined
+  /**
+   * @param who asks; absent: the kernel itself
+   * @returns undefined when there is no such name
+   */
+  find(name: string, who?: Credentials): Node | undefined
 }
 
 export interface File {
@@ -21,6 +29,9 @@ export interface File {
   readonly mode: number
   /** Owner; absent = root. */
   readonly uid?: number
+  readonly gid?: number
+  /** Takes a new owner and mode, which the file then has. Absent: neither can be changed. */
+  change?(owned: { readonly uid: number; readonly gid: number; readonly mode: number }): void
   /** Whole content at the moment of the read. Absent: EIO for whoever the mode lets read. */
   read?(who: Credentials): Uint8Array | string
   /** One write call. Throws or ends with an Errno. May sleep. Absent: EIO for whoever may write. */

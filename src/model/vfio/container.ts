@@ -18,6 +18,7 @@ const API_VERSION = 0
 
 export class Container implements OpenFile {
   readonly kind = 'vfio-container'
+  readonly path = (): string => '/dev/vfio/vfio'
   readonly #services: VfioServices
   /** Newest first. */
   readonly #groups: IommuGroup[] = []

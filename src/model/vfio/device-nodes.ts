@@ -8,6 +8,7 @@
 import { Errno } from '../errno.ts'
 import type { Credentials } from '../process.ts'
 import type { File } from '../sysfs/node.ts'
+import { modeAllows, READ, WRITE } from '../sysfs/permission.ts'
 
 export interface DeviceNode {
   /** Under /dev: "vfio/9". */
@@ -24,14 +25,24 @@ export function deviceNode(path: string, devt: string, mode: number): DeviceNode
   return { path, devt, mode, uid: 0, gid: 0 }
 }
 
-/** Opening for reading and writing. Groups of users are not modelled: who is not the owner is "other". */
+/** Opening for reading and writing. @throws Errno EACCES */
 export function checkAccess(node: DeviceNode, who: Credentials): void {
   if (who.capabilities.has('CAP_DAC_OVERRIDE')) return
-  const bits = who.uid === node.uid ? node.mode >> 6 : node.mode
-  if ((bits & 0o6) !== 0o6) throw new Errno('EACCES', `/dev/${node.path}`)
+  if (!modeAllows(node, who, READ | WRITE)) throw new Errno('EACCES', `/dev/${node.path}`)
 }
 
 /** The node in a directory listing. It has no content: only opening does something. */
 export function nodeFile(node: DeviceNode): File {
-  return { kind: 'file', mode: node.mode }
+  const { mode, uid, gid } = node
+  return {
+    kind: 'file',
+    mode,
+    uid,
+    gid,
+    change(owned) {
+      node.uid = owned.uid
+      node.gid = owned.gid
+      node.mode = owned.mode
+    },
+  }
 }

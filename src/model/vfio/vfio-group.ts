@@ -125,6 +125,12 @@ class GroupFile implements OpenFile {
     this.group = group
   }
 
+  /** The name stays with the open file when devtmpfs takes the node away. */
+  path(): string {
+    const { node, drivers } = this.group
+    return `/dev/${node.path}${drivers === 0 ? ' (deleted)' : ''}`
+  }
+
   ioctl(request: number, argument: IoctlArgument, process: Process): number {
     const { group } = this
     switch (request) {

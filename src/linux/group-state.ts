@@ -1,0 +1,89 @@
+/**
+ * The state that claims change and give back, read anew each time: driver links, overrides, SR-IOV autoprobe
+ * and the group's node. A device can go at any moment; one that went while it was read is not present.
+ */
+import { IsogroupError } from '../base/errors.ts'
+import type { DeviceState, GroupState, NodeState } from '../isolation/transaction/state.ts'
+import { type Kernel, KernelError } from '../kernel/kernel.ts'
+import { nodePath } from './actions.ts'
+import { PCI_DEVICES } from './functions.ts'
+import { baseName } from './reading.ts'
+
+/** What printf makes of the null pointer of an override that was never set. */
+const NO_OVERRIDE = '(null)'
+const GONE = new Set(['ENOENT', 'ENOTDIR', 'ENODEV', 'ENXIO'])
+
+/** @throws IsogroupError permission, io: something that must be known cannot be read */
+export function readGroupState(kernel: Kernel, addresses: readonly string[]): GroupState {
+  const devices = addresses.map((address) => readDevice(kernel, address))
+  const group = firstOf(devices, ({ address, present }) =>
+    present ? groupOf(kernel, address) : null,
+  )
+  return { group, devices, node: group === null ? null : readNode(kernel, group) }
+}
+
+/** Id of the group that a function is in; null when it is in none. @throws IsogroupError */
+export function groupOf(kernel: Kernel, address: string): string | null {
+  const link = ask(() => kernel.link(`${PCI_DEVICES}/${address}/iommu_group`))
+  return link === null ? null : baseName(link)
+}
+
+function readDevice(kernel: Kernel, address: string): DeviceState {
+  const dir = `${PCI_DEVICES}/${address}`
+  if (!kernel.exists(dir)) return absent(address)
+  const link = ask(() => kernel.link(`${dir}/driver`))
+  const override = ask(() => kernel.text(`${dir}/driver_override`))
+  const autoprobe = ask(() => kernel.text(`${dir}/sriov_drivers_autoprobe`))
+  // Files that vanished with their device look like files it never had.
+  if (!kernel.exists(dir)) return absent(address)
+  return {
+    address,
+    present: true,
+    driver: link === null ? null : baseName(link),
+    override: overrideIn(override),
+    autoprobe: autoprobe === null ? null : autoprobe.trim() !== '0',
+  }
+}
+
+function absent(address: string): DeviceState {
+  return { address, present: false, driver: null, override: null, autoprobe: null }
+}
+
+function overrideIn(text: string | null): string | null {
+  const value = text?.replace(/\n$/, '') ?? NO_OVERRIDE
+  return value === NO_OVERRIDE || value === '' ? null : value
+}
+
+function readNode(kernel: Kernel, group: string): NodeState | null {
+  const status = ask(() => kernel.stat(nodePath(group)))
+  if (status === null) return null
+  const { uid, gid, mode } = status
+  return { uid, gid, mode }
+}
+
+/** Null when it is not there. @throws IsogroupError permission, io */
+function ask<T>(question: () => T): T | null {
+  try {
+    return question()
+  } catch (cause) {
+    if (!(cause instanceof KernelError)) throw cause
+    if (GONE.has(cause.code)) return null
+    const denied = cause.code === 'EACCES' || cause.code === 'EPERM'
+    throw new IsogroupError(
+      denied ? 'permission' : 'io',
+      `cannot ${cause.action} ${cause.path}: ${cause.code}`,
+      denied
+        ? 'Run it as root.'
+        : 'Look at the kernel log: dmesg tells what is wrong with the device.',
+      { cause },
+    )
+  }
+}
+
+function firstOf<T, R>(all: readonly T[], find: (one: T) => R | null): R | null {
+  for (const one of all) {
+    const found = find(one)
+    if (found !== null) return found
+  }
+  return null
+}
