@@ -144,15 +144,6 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     ...entry(
-      'guard',
-      [],
-      'keep claimed groups whole while devices come and go',
-      () => import('./commands/guard.ts'),
-    ),
-    options: [STATE_OPTION],
-  },
-  {
-    ...entry(
       'export',
       ['<format>', '<target...>'],
       'text for qemu, libvirt, cdi, udev or modprobe',

@@ -6,8 +6,11 @@ import type {
   HostService,
   HostSnapshot,
 } from '../isolation/host.ts'
+import type { LiveHost } from '../isolation/live-host.ts'
 import type { CaptureRequest } from '../open/capture-source.ts'
 import { known, unknown } from '../base/fact.ts'
+import type { Clock } from '../service/state-directory.ts'
+import type { Outside } from './invocation.ts'
 import { runLine } from './run.ts'
 import { ClosedPipeError, type Stream } from './stream.ts'
 
@@ -66,6 +69,24 @@ export interface RunOptions {
   readonly columns?: number
   /** The reader goes away after so many writes. */
   readonly readerLeavesAfter?: number
+  readonly openLive?: (source: string, state: string | null) => Promise<LiveHost>
+  /** Root by default. */
+  readonly uid?: number
+  /** What the person at the terminal answers; nobody is there by default. */
+  readonly answer?: string
+  readonly clock?: Clock
+  /** Takes the command lines of processes that would be started. */
+  readonly detached?: (argv: readonly string[]) => Promise<void>
+  readonly interruption?: AbortSignal
+}
+
+/** The time of this machine. */
+export const REAL_CLOCK: Clock = {
+  now: () => Date.now(),
+  sleep: (span) =>
+    new Promise((resolve) => {
+      setTimeout(resolve, span)
+    }),
 }
 
 /** Runs a command line as the program would, everything written kept. */
@@ -83,14 +104,32 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
   const exit = await runLine(argv, {
     stdout: out,
     stderr: err,
-    env: options.env ?? { LANG: 'C.UTF-8' },
     version: () => '1.2.3',
     open: (source) => {
       if (options.open !== undefined) return options.open(source)
       if (options.host === undefined) throw new Error(`the test gives no host for ${source}`)
       return Promise.resolve(options.host)
     },
+    ...outside(options, err),
     capture: options.capture ?? (() => Promise.reject(new Error('the test captures nothing'))),
   })
   return { exit, stdout, stderr }
+}
+
+function outside(options: RunOptions, err: Stream): Outside {
+  const nobody = (): never => {
+    throw new Error('the test starts no process and opens no live host')
+  }
+  return {
+    env: options.env ?? { LANG: 'C.UTF-8' },
+    uid: options.uid ?? 0,
+    clock: options.clock ?? REAL_CLOCK,
+    openLive: options.openLive ?? nobody,
+    ask: (question) => {
+      if (options.answer !== undefined) err.write(`${question}${options.answer}\n`)
+      return Promise.resolve(options.answer ?? null)
+    },
+    startDetached: options.detached ?? nobody,
+    interruption: () => options.interruption ?? new AbortController().signal,
+  }
 }

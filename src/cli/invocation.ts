@@ -3,6 +3,7 @@ import type { KernelVersion } from '../base/kernel-version.ts'
 import type { Host } from '../isolation/host.ts'
 import type { LiveHost } from '../isolation/live-host.ts'
 import type { CaptureRequest } from '../open/capture-source.ts'
+import type { Clock } from '../service/state-directory.ts'
 import type { Screen } from './screen.ts'
 
 export interface Invocation {
@@ -32,10 +33,7 @@ export interface Outside {
   readonly env: Readonly<Record<string, string | undefined>>
   /** The user that isogroup runs as. */
   readonly uid: number
-  /** Milliseconds since 1970. */
-  now(): number
-  /** @param span milliseconds */
-  wait(span: number): Promise<void>
+  readonly clock: Clock
   /**
    * A host that can be changed.
    * @param state folder in which a model keeps what was done to it; null = nothing is kept

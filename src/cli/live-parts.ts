@@ -41,7 +41,8 @@ export async function openParts(
     err.print([`note: ${source} keeps nothing of what is done to it without --state DIR`])
   }
   const { openIsolator } = await import('../open/open-isolator.ts')
-  return { host, state, isolator: await openIsolator({ host, state, uid: outside.uid, now: () => outside.now() }) }
+  const { clock, uid } = outside
+  return { host, state, isolator: openIsolator({ host, state, uid, now: () => clock.now() }) }
 }
 
 async function stateFolder(source: string, given: string | null): Promise<string | null> {

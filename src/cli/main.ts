@@ -23,11 +23,13 @@ process.exitCode = await runLine(process.argv.slice(2), {
     await captureSource(request)
   },
   uid: process.getuid?.() ?? 0,
-  now: () => Date.now(),
-  wait: (span) =>
-    new Promise((resolve) => {
-      setTimeout(resolve, span)
-    }),
+  clock: {
+    now: () => Date.now(),
+    sleep: (span) =>
+      new Promise((resolve) => {
+        setTimeout(resolve, span)
+      }),
+  },
   openLive: async (source, state) => {
     const { openLiveHost } = await import('../open/open-live-host.ts')
     return openLiveHost(source, { state })

@@ -8,6 +8,7 @@
  * that was cut anywhere, or one file that is damaged or lost, loses no claim. A claim is forgotten by removing
  * both files, the journal last.
  */
+import { IsogroupError } from '../base/errors.ts'
 import type { Action } from '../isolation/transaction/action.ts'
 import { parseAction, parseClaim } from './claim-fields.ts'
 import type { ClaimRecord } from './claim-record.ts'
@@ -37,6 +38,8 @@ export interface ClaimStore {
   begin(id: string, action: Action): void
   /** @throws IsogroupError permission, io */
   forget(id: string): void
+  /** Removes what a crash left of claims that were never begun. @throws IsogroupError permission, io */
+  sweep(): void
 }
 
 /** What lines say: a record, or a step. */
@@ -76,13 +79,26 @@ export function claimStore(directory: StateDirectory, clock: Clock, digest: Dige
     const steps = found.flatMap((one) => one.steps)
     sequences.set(id, Math.max(0, ...found.map(({ highest }) => highest)))
     const last = steps.findLast(({ sequence }) => sequence > (record?.sequence ?? 0))
-    return { id, record, lastStep: last === undefined ? null : { action: last.action, at: last.at } }
+    return {
+      id,
+      record,
+      lastStep: last === undefined ? null : { action: last.action, at: last.at },
+    }
+  }
+
+  const ids = (): readonly string[] => [
+    ...new Set(directory.list().flatMap((name) => NAME.exec(name)?.[1] ?? [])),
+  ]
+  const forget = (id: string): void => {
+    directory.remove(copyOf(id))
+    directory.remove(journalOf(id))
+    sequences.delete(id)
+    whole.delete(id)
   }
 
   return {
     all() {
-      const ids = new Set(directory.list().flatMap((name) => NAME.exec(name)?.[1] ?? []))
-      return [...ids]
+      return ids()
         .map(load)
         .filter((stored) => stored !== null)
         .sort((a, b) => age(a) - age(b) || (a.id < b.id ? -1 : 1))
@@ -92,19 +108,18 @@ export function claimStore(directory: StateDirectory, clock: Clock, digest: Dige
       append(record.id, numbered.sequence, { claim: numbered })
       try {
         directory.replace(copyOf(record.id), framedLine({ claim: numbered }, digest))
-      } catch {
+      } catch (cause) {
         // One of the two is on the disk, which is enough; the other is there for damage.
+        if (!(cause instanceof IsogroupError)) throw cause
       }
       return numbered
     },
     begin(id, action) {
       append(id, next(id), { step: action, at: clock.now() })
     },
-    forget(id) {
-      directory.remove(copyOf(id))
-      directory.remove(journalOf(id))
-      sequences.delete(id)
-      whole.delete(id)
+    forget,
+    sweep() {
+      for (const id of ids()) if (load(id) === null) forget(id)
     },
   }
 }

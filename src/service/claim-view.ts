@@ -1,10 +1,10 @@
 /** A claim as a person sees it: what was recorded, beside what is so now. */
-import type { Fact } from '../base/fact.ts'
+import { type Fact, unknown } from '../base/fact.ts'
 import type { Program } from '../isolation/live-host.ts'
 import type { Protection } from '../isolation/ownership/protection.ts'
 import type { ClaimOwner } from '../isolation/plan/request.ts'
 import type { DeviceState, GroupState } from '../isolation/transaction/state.ts'
-import type { ClaimState, StepFailure, WedgedDevice } from './claim-record.ts'
+import type { ClaimRecord, ClaimState, StepFailure, WedgedDevice } from './claim-record.ts'
 
 export interface ClaimView {
   readonly id: string
@@ -25,8 +25,8 @@ export interface ClaimView {
   readonly confirmBy: number | null
   /** Programs that have one of the groups open. */
   readonly users: Fact<readonly Program[]>
-  /** The weakest of all groups. */
-  readonly protection: Protection
+  /** The weakest of all groups; null: the claim holds nothing (any more), or was not looked at. */
+  readonly protection: Protection | null
   /** Why the claim no longer fits the host, a line each; empty when it does. */
   readonly changes: readonly string[]
   readonly wedged: readonly WedgedDevice[]
@@ -41,4 +41,62 @@ export interface ClaimViewGroup {
   /** Id of the group now; null: its devices are gone, or in none. */
   readonly group: string | null
   readonly fingerprint: string
+}
+
+/** What the record alone tells. */
+export function recordedView(record: ClaimRecord): ClaimView {
+  const { groups, wedged, left, failure, ...rest } = record
+  return {
+    id: rest.id,
+    state: rest.state,
+    groups: groups.map(({ before, target, fingerprint }) => ({
+      before,
+      target,
+      group: before.group,
+      fingerprint,
+    })),
+    devices: groups.flatMap(({ before }) => before.devices),
+    driver: rest.driver,
+    owner: rest.owner,
+    reason: rest.reason,
+    allowed: rest.allowed,
+    madeAt: rest.madeAt,
+    madeBy: rest.madeBy,
+    confirmBy: rest.confirmBy,
+    users: unknown('it was not looked at'),
+    protection: null,
+    changes: [],
+    wedged,
+    left,
+    failure,
+  }
+}
+
+/** Of another boot: what it held is the kernel's again. */
+export function historyView(record: ClaimRecord): ClaimView {
+  return { ...recordedView(record), state: 'history', confirmBy: null }
+}
+
+/** Of a record that cannot be read: that there is one, and no more. */
+export function damagedView(id: string): ClaimView {
+  const why = 'the record of the claim cannot be read'
+  return {
+    id,
+    state: 'damaged',
+    groups: [],
+    devices: [],
+    driver: '?',
+    owner: null,
+    reason: null,
+    allowed: [],
+    madeAt: 0,
+    madeBy: 0,
+    confirmBy: null,
+    users: unknown(why),
+    protection: null,
+    changes: [why],
+    wedged: [],
+    left: [],
+    failure: null,
+  }
 }

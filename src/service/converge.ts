@@ -29,6 +29,15 @@ export async function goForward(
   stepper: Stepper,
   targets: readonly GroupState[],
 ): Promise<Stop | null> {
+  try {
+    return await reach(stepper, targets)
+  } catch (cause) {
+    if (!(cause instanceof IsogroupError)) throw cause
+    return stopped('look at the devices', errnoOf(cause), [cause.message])
+  }
+}
+
+async function reach(stepper: Stepper, targets: readonly GroupState[]): Promise<Stop | null> {
   for (let round = 1; ; round++) {
     for (const target of targets) {
       const stop = await approach(stepper, target)
@@ -159,7 +168,11 @@ class Retreat {
       ...left,
       ...homeless.map(({ address, driver }) => `${address} has no driver: ${driver} is not loaded`),
     ]
-    const failure = reasons[0] ?? { step: 'verify the way back', code: 'UNVERIFIED', evidence: left }
+    const failure = reasons[0] ?? {
+      step: 'verify the way back',
+      code: 'UNVERIFIED',
+      evidence: left,
+    }
     return { left: lines, failure: lines.length === 0 ? null : failure, wedged: this.#wedged }
   }
 

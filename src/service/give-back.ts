@@ -31,7 +31,11 @@ export async function giveBack(
   const back = await goBack(stepperOf(parts, record.id), targets, hanging, others)
   if (back.failure === null) return forgotten(parts, record)
   const { left, failure, wedged } = back
-  return { record: kept(parts, { ...record, state: 'incomplete', left, failure, wedged }), failure, left }
+  return {
+    record: kept(parts, { ...record, state: 'incomplete', left, failure, wedged }),
+    failure,
+    left,
+  }
 }
 
 /** Devices are back even when the record cannot be removed: it is found to be met the next time. */

@@ -37,10 +37,7 @@ export async function hangingDevices(
   })
 }
 
-function suspectOf(
-  host: LiveHost,
-  action: Exclude<Action, { kind: 'set-node' }>,
-): WedgedDevice {
+function suspectOf(host: LiveHost, action: Exclude<Action, { kind: 'set-node' }>): WedgedDevice {
   const path = host.writesOf(action)[0]?.path ?? ''
   return { address: action.address, step: describeAction(action), path, evidence: [] }
 }

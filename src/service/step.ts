@@ -91,7 +91,8 @@ function failed(action: Action, code: string, evidence: readonly string[]): Step
 function whatIsSo(action: Action, now: GroupState, refusal: string | null): readonly string[] {
   const [device] = now.devices
   const answer = refusal === null ? 'the kernel said yes, but it did not happen' : ''
-  const seen = device === undefined || action.kind === 'set-node' ? nodeText(now) : stateText(device)
+  const seen =
+    device === undefined || action.kind === 'set-node' ? nodeText(now) : stateText(device)
   const why = action.kind === 'probe' ? ['dmesg tells why a driver refused a device'] : []
   return [answer, seen, ...why].filter((line) => line !== '')
 }

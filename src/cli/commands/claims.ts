@@ -17,7 +17,7 @@ export async function run(
     printJson(out, 'ClaimList', { host: host.snapshot().source, claims: claims.map(claimJson) })
     return
   }
-  const now = outside.now()
+  const now = outside.clock.now()
   out.print(claims.flatMap((claim) => claimLines(claim, now, out)))
   if (claims.length === 0) err.print(['no claims', '  next: isogroup plan TARGET'])
 }

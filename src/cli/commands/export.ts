@@ -10,7 +10,7 @@ import { buildTopology } from '../../isolation/topology/topology.ts'
 import type { ExportedGroup, ExportedText } from '../../service/export/exported-group.ts'
 import { groupTargets } from '../group-target.ts'
 import type { CommandOptions, Invocation } from '../invocation.ts'
-import { printable, single } from '../option-values.ts'
+import { printable } from '../option-values.ts'
 import { printJson } from '../print-json.ts'
 import { hanging } from '../screen.ts'
 import { isLive, type LiveParts, openParts } from '../live-parts.ts'
@@ -73,7 +73,9 @@ async function openForExport(invocation: Invocation, options: CommandOptions): P
   }
   const parts: LiveParts = await openParts(invocation, options)
   const before = new Map(
-    parts.isolator.claims().flatMap(({ devices }) => devices.map((it) => [it.address, it.driver])),
+    parts.isolator
+      .claims()
+      .flatMap(({ devices }) => devices.map((it) => [it.address, it.driver] as const)),
   )
   return {
     host: parts.host,

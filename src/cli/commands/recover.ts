@@ -30,9 +30,7 @@ export async function run(
       claims: outcomes.map(({ claim, did, left }) => ({ claim: claimJson(claim), did, left })),
     })
   } else {
-    out.print(
-      outcomes.flatMap(({ claim, did }) => hanging(`${claim.id}  `, DID[did], out.width)),
-    )
+    out.print(outcomes.flatMap(({ claim, did }) => hanging(`${claim.id}  `, DID[did], out.width)))
     if (outcomes.length === 0) err.print(['nothing to recover'])
   }
   const failed = outcomes.filter(({ did }) => did === 'incomplete')

@@ -1,6 +1,6 @@
 /** `release TARGET|ID`: gives a claimed group back, every device as it was. */
-import { IsogroupError } from '../../base/errors.ts'
 import type { LiveHost } from '../../isolation/live-host.ts'
+import { parseLooseAddress } from '../../pci/address.ts'
 import type { Isolator } from '../../service/isolator.ts'
 import type { ReleaseOutcome } from '../../service/outcome.ts'
 import { AnsweredError } from '../answered-error.ts'
@@ -26,25 +26,23 @@ export async function run(
   reportRelease(invocation, outcome, host)
 }
 
-/** Ids of claims, which a person copies, come before groups and devices, which may be called alike. */
+/**
+ * What the service looks for: ids and addresses are taken as they are, also of devices that are gone. Other
+ * targets are looked up on the host, and any member of a group names its claim.
+ */
 function selectorOf(text: string, host: LiveHost, isolator: Isolator): string {
-  const claims = isolator.claims()
-  if (claims.some(({ id }) => id === text)) return text
-  // A device that is gone from the host may still be in a claim.
-  if (claims.some(({ devices }) => devices.some(({ address }) => address === text))) return text
-  const held = new Set(claims.flatMap(({ devices }) => devices.map(({ address }) => address)))
-  try {
-    const [members = []] = groupTargets([text], host, host.snapshot())
-    return members.find((address) => held.has(address)) ?? members[0] ?? text
-  } catch (error) {
-    // The beginning of an id is no target; what looks like neither is told as a target is.
-    const begins = claims.some(({ id }) => id.startsWith(text.toLowerCase()))
-    if (begins && error instanceof IsogroupError) return text.toLowerCase()
-    throw error
-  }
+  if (parseLooseAddress(text) !== null) return text
+  const id = text.toLowerCase()
+  const isId = id.length >= ID_DIGITS_MIN && isolator.claims().some((it) => it.id.startsWith(id))
+  if (isId) return id
+  const [members = []] = groupTargets([text], host, host.snapshot())
+  return members[0] ?? text
 }
 
-export function reportRelease(
+/** Fewer digits are no id, and may well be the number of a group. */
+const ID_DIGITS_MIN = 4
+
+function reportRelease(
   { out, err, json }: Invocation,
   outcome: ReleaseOutcome,
   host: LiveHost,

@@ -21,15 +21,15 @@ export async function run(
 ): Promise<void> {
   const id = checkedText(args[0] ?? '', 'the id')
   const { isolator } = await openParts(invocation, options)
-  const { outside } = invocation
+  const { clock } = invocation.outside
   for (let tries = 0; tries < TRIES; tries++) {
     const claim = isolator.claims().find((one) => one.id === id)
     if (claim?.confirmBy === undefined || claim.confirmBy === null) return
-    while (outside.now() < claim.confirmBy) {
-      await outside.wait(Math.min(claim.confirmBy - outside.now(), LOOK_EVERY))
+    while (clock.now() < claim.confirmBy) {
+      await clock.sleep(Math.min(claim.confirmBy - clock.now(), LOOK_EVERY))
     }
     if (await isReleased(() => isolator.releaseUnconfirmed(id))) return
-    await outside.wait(LOOK_EVERY)
+    await clock.sleep(LOOK_EVERY)
   }
 }
 

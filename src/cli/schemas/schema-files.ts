@@ -2,11 +2,14 @@
 import { toJsonSchema } from '@valibot/to-json-schema'
 import type { GenericSchema } from 'valibot'
 import { capture } from './capture.ts'
+import { claimList, claimResult, confirmed, recovery, releaseResult } from './claims.ts'
 import { details } from './details.ts'
 import { doctorReport } from './doctor-report.ts'
 import { explanation } from './explanation.ts'
+import { exported } from './export.ts'
 import { failure } from './failure.ts'
 import { groupList } from './group-list.ts'
+import { plan } from './plan.ts'
 import { prediction } from './prediction.ts'
 import { tree } from './tree.ts'
 import { whatIf } from './what-if.ts'
@@ -21,6 +24,13 @@ export const SHAPES: Readonly<Record<string, GenericSchema>> = {
   WhatIf: whatIf,
   DoctorReport: doctorReport,
   Capture: capture,
+  Plan: plan,
+  ClaimResult: claimResult,
+  ClaimList: claimList,
+  ReleaseResult: releaseResult,
+  Confirmed: confirmed,
+  Recovery: recovery,
+  Export: exported,
   Failure: failure,
 }
 

@@ -104,9 +104,7 @@ function needsRecovery({ state }: ClaimView): boolean {
 
 /** After a claim was made: what is so now, and what to do next. */
 export function claimedLines(claim: ClaimView, plan: Plan, screen: Screen): readonly string[] {
-  const nodes = claim.groups.flatMap(({ group }) =>
-    group === null ? [] : [`/dev/vfio/${group}`],
-  )
+  const nodes = claim.groups.flatMap(({ group }) => (group === null ? [] : [`/dev/vfio/${group}`]))
   const owner = claim.owner === null ? 'root' : claim.owner.name
   const text = `claimed ${counted(claim.devices.length, 'device')} as ${claim.id}: ${nodes.join(' and ')} for ${owner}`
   const { confirmSeconds } = plan.request

@@ -1,0 +1,157 @@
+/**
+ * Records in a folder, so that what is said to be done survives the loss of power.
+ *
+ *     append    write behind the end, fdatasync; the folder too when the file is new
+ *     replace   write another file, fsync, rename over the old one, fsync the folder
+ *     remove    unlink, fsync the folder
+ *
+ * The folder may be anywhere, and isogroup runs as root, so a link in the place of a file is not followed.
+ */
+import {
+  closeSync,
+  constants,
+  fdatasyncSync,
+  fstatSync,
+  fsyncSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs'
+import { Buffer } from 'node:buffer'
+import { join } from 'node:path'
+import { type ErrorCode, IsogroupError } from '../base/errors.ts'
+import { takeLock } from './file-lock.ts'
+import type { StateDirectory } from './state-directory.ts'
+
+/** Everybody may see who has what; only its owner changes it. */
+const FOLDER_MODE = 0o755
+const FILE_MODE = 0o644
+const BEFORE_RENAME = '.new'
+
+const { O_APPEND, O_CREAT, O_DIRECTORY, O_NOFOLLOW, O_RDONLY, O_TRUNC, O_WRONLY } = constants
+
+/** @param folder absolute; made when it is needed */
+export function stateFolder(folder: string): StateDirectory {
+  const at = (name: string): string => join(folder, name)
+  const ensure = (): void => {
+    mkdirSync(folder, { recursive: true, mode: FOLDER_MODE })
+  }
+  const syncFolder = (): void => withFile(folder, O_RDONLY | O_DIRECTORY, (fd) => fsyncSync(fd))
+  return {
+    place: folder,
+    list: () => orElse([], `look into ${folder}`, () => readdirSync(folder)),
+    read: (name) => {
+      const path = at(name)
+      return orElse(null, `read ${path}`, () =>
+        withFile(path, O_RDONLY | O_NOFOLLOW, (fd) => readFileSync(fd, 'utf8')),
+      )
+    },
+    append: (name, text) =>
+      explained(`write ${at(name)}`, () => {
+        ensure()
+        if (appendTo(at(name), text)) syncFolder()
+      }),
+    replace: (name, text) =>
+      explained(`write ${at(name)}`, () => {
+        ensure()
+        const temporary = at(name + BEFORE_RENAME)
+        withFile(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, (fd) => {
+          writeAll(fd, text)
+          fsyncSync(fd)
+        })
+        renameSync(temporary, at(name))
+        syncFolder()
+      }),
+    remove: (name) =>
+      explained(`remove ${at(name)}`, () => {
+        rmSync(at(name), { force: true })
+        syncFolder()
+      }),
+    lock: (patience) =>
+      explainedLater(`lock ${folder}`, () => {
+        ensure()
+        return takeLock(at('lock'), patience)
+      }),
+  }
+}
+
+/** @returns whether the file is new */
+function appendTo(path: string, text: string): boolean {
+  return withFile(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, (fd) => {
+    const { size } = fstatSync(fd)
+    try {
+      writeAll(fd, text)
+      fdatasyncSync(fd)
+    } catch (cause) {
+      ftruncateSync(fd, size)
+      throw cause
+    }
+    return size === 0
+  })
+}
+
+function withFile<T>(path: string, flags: number, use: (fd: number) => T): T {
+  const fd = openSync(path, flags, FILE_MODE)
+  try {
+    return use(fd)
+  } finally {
+    closeSync(fd)
+  }
+}
+
+/** A full disk takes a part first. */
+function writeAll(fd: number, text: string): void {
+  const bytes = Buffer.from(text)
+  for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done)
+}
+
+function codeOf(cause: unknown): string {
+  return (cause as { code?: string }).code ?? 'EIO'
+}
+
+/** The fallback when there is no such file. @throws IsogroupError permission, io */
+function orElse<T>(fallback: T, what: string, read: () => T): T {
+  try {
+    return read()
+  } catch (cause) {
+    if (codeOf(cause) === 'ENOENT') return fallback
+    throw failure(what, cause)
+  }
+}
+
+/** @throws IsogroupError permission, io */
+function explained(what: string, body: () => void): void {
+  try {
+    body()
+  } catch (cause) {
+    throw failure(what, cause)
+  }
+}
+
+async function explainedLater<T>(what: string, body: () => Promise<T>): Promise<T> {
+  try {
+    return await body()
+  } catch (cause) {
+    throw cause instanceof IsogroupError ? cause : failure(what, cause)
+  }
+}
+
+const HINTS: Readonly<Record<string, string>> = {
+  ENOSPC: 'make room there, or keep the records elsewhere: --state DIR',
+  EROFS: 'keep the records where can be written: --state DIR',
+  ENOTDIR: 'name a folder: --state DIR',
+  ELOOP: 'there is a link in the place of a record, which is not followed: remove it',
+}
+
+function failure(what: string, cause: unknown): IsogroupError {
+  const code = codeOf(cause)
+  const kind: ErrorCode = code === 'EACCES' || code === 'EPERM' ? 'permission' : 'io'
+  const hint =
+    kind === 'permission' ? 'run it as root, or name a folder of your own: --state DIR' : ''
+  return new IsogroupError(kind, `cannot ${what}: ${code}`, HINTS[code] ?? hint, { cause })
+}
