@@ -138,11 +138,7 @@ function modules(): readonly PciDriverPlan[] {
     { ...network('ixgbe', 'eth'), sriov: 'owned' },
     { ...network('iwlwifi', 'wlan'), pages: 4 },
     sound(),
-    screen(
-      'i915',
-      'i915',
-      listedIds('i915').map((id) => ({ ...id, ...DISPLAY })),
-    ),
+    screen('i915', 'i915', listedIds('i915', DISPLAY)),
     screen('nouveau', 'nouveau', [classId(0x030000, 0xff0000, 0x10de)]),
     screen('bochs-drm', 'bochs', [deviceId(0x1234, 0x1111)]),
     { name: 'i801_smbus', module: 'i2c_i801', ids: listedIds('i801_smbus'), pages: 0 },

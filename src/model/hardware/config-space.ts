@@ -52,7 +52,7 @@ export function configSpace(
   bars: readonly Bar[],
   virtualBars: readonly Bar[] = [],
 ): ConfigSpace {
-  return new Registers(bytes, (view) => registerMasks(view, bars, virtualBars))
+  return new Registers(bytes.slice(), (view) => registerMasks(view, bars, virtualBars))
 }
 
 /**
@@ -86,10 +86,11 @@ class Registers implements ConfigSpace {
   #resetHooks: ((kind: ResetKind) => void)[] | null = null
   #resetting = false
 
+  /** @param bytes a whole buffer, its own from now on */
   constructor(bytes: Uint8Array, makeMasks: (view: DataView) => ReadonlyMap<number, RegisterMask>) {
     this.size = bytes.length
-    this.#bytes = bytes.slice()
-    this.#view = new DataView(this.#bytes.buffer)
+    this.#bytes = bytes
+    this.#view = new DataView(bytes.buffer)
     this.#makeMasks = makeMasks
   }
 

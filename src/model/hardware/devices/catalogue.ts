@@ -49,6 +49,9 @@ export function deviceKindTexts(): readonly { readonly name: string; readonly te
   return [...MODELS.values()].map(({ name, text }) => ({ name, text }))
 }
 
+/** By name, with and without bit 7: a large machine has thousands of the same. */
+const TEMPLATES = new Map<string, DeviceTemplate>()
+
 /** @returns undefined when there is no kind of the name */
 export function deviceTemplate(
   kind: string,
@@ -56,6 +59,13 @@ export function deviceTemplate(
 ): DeviceTemplate | undefined {
   const model = MODELS.get(kind)
   if (model === undefined) return undefined
+  const key = `${kind} ${String(options.multifunction === true)}`
+  const template = TEMPLATES.get(key) ?? templateOf(model, options)
+  TEMPLATES.set(key, template)
+  return template
+}
+
+function templateOf(model: DeviceModel, options: TemplateOptions): DeviceTemplate {
   const config = model.config()
   if (options.multifunction === true) config[0x0e] = (config[0x0e] ?? 0) | 0x80
   const virtualBars = (model.virtualBars ?? []).map((bar) => ({
@@ -79,7 +89,7 @@ export function createFunction(
   const virtualBars = description.bars
     .filter(({ index }) => index >= FIRST_VIRTUAL_BAR)
     .map((bar) => ({ ...bar, index: bar.index - FIRST_VIRTUAL_BAR }))
-  const config = configSpace(fromHex(description.config), bars, virtualBars)
+  const config = configSpace(powerOnBytes(description.config), bars, virtualBars)
   const parts = { config, bars, virtualBars, description }
   switch (description.kind) {
     case 'edu':
@@ -91,6 +101,20 @@ export function createFunction(
     default:
       return withVirtual(new GenericFunction(description.kind, config, bars), parts, genericVirtual)
   }
+}
+
+/** Machines repeat devices, and are booted again and again: the last few are kept decoded. */
+const DECODED = new Map<string, Uint8Array>()
+const DECODED_MAX = 64
+
+/** Shared: to be copied before anything changes. */
+function powerOnBytes(hex: string): Uint8Array {
+  const known = DECODED.get(hex)
+  if (known !== undefined) return known
+  const bytes = fromHex(hex)
+  if (DECODED.size === DECODED_MAX) DECODED.clear()
+  DECODED.set(hex, bytes)
+  return bytes
 }
 
 interface Parts {

@@ -243,7 +243,7 @@ describe('applyChanges', () => {
     ])
     const remove = { kind: 'remove', device } as const
     expect(() => applyChanges(base, [remove], noTemplates)).toThrow(
-      '0000:01:00.2 is a virtual function: change 0000:01:00.0',
+      '0000:01:00.2 is a virtual function and has no place of its own; change 0000:01:00.0',
     )
     // One more than there are.
     expect(() => applyChanges(base, [{ ...bind, device: '0000:01:00.3' }], noTemplates)).toThrow(
