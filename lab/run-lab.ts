@@ -17,7 +17,7 @@ import { hotPlugCases } from './cases/hot-plug.ts'
 import { trapCases } from './cases/traps.ts'
 import { randomCases } from './cases/random.ts'
 import { traceCases } from './cases/trace.ts'
-import { whatIfCases } from './cases/what-if.ts'
+import { randomWhatIfCases, whatIfCases } from './cases/what-if.ts'
 import { bootGuest, type Guest } from './guest.ts'
 import { baseArchive, type GuestProgram, programArchive } from './initramfs.ts'
 import { fetchKernel, type Kernel, type KernelSeries } from './kernels.ts'
@@ -87,10 +87,14 @@ function defaultProgram(projectRoot: string): GuestProgram {
 }
 
 function chooseCases(options: LabOptions, print: (line: string) => void): readonly LabCase[] {
-  const { only, kernel, random, trace } = options
+  const { only, kernel, random, trace, whatIf } = options
   let cases: readonly LabCase[]
   if (trace !== undefined) {
     cases = traceCases(trace, options.seed)
+  } else if (whatIf !== undefined) {
+    const seed = options.seed ?? randomInt(seedLimit)
+    print(`what-if questions from seed ${seed}`)
+    cases = randomWhatIfCases(whatIf, seed)
   } else if (random === undefined) {
     const seed = options.seed ?? standingRandomSeed
     cases = [

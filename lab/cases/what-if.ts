@@ -5,14 +5,23 @@
  */
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { actualScript, loadDriversScript, parseActual } from '../actual.ts'
+import {
+  actualScript,
+  createVirtualFunctionsScript,
+  loadDriversScript,
+  parseActual,
+} from '../actual.ts'
 import type { Guest } from '../guest.ts'
-import type { KernelSeries } from '../kernels.ts'
+import { type KernelSeries, kernelSeriesAll } from '../kernels.ts'
 import { actualPartition } from '../partition.ts'
 import { runProcess } from '../process.ts'
 import type { Iommu, Machine } from '../qemu.ts'
+import { Random } from '../random.ts'
+import { randomChanges } from '../random-changes.ts'
+import { randomTopology } from '../random-topology.ts'
 import {
   bridge,
+  describeTopology,
   endpoint,
   pcieSwitch,
   type Piece,
@@ -32,9 +41,11 @@ type Question = {
   readonly changes: readonly string[]
   readonly kernel: KernelSeries
   readonly machine: Machine
-  /** How many virtual functions to make, by address. */
-  readonly virtualFunctions: Readonly<Record<string, number>>
+  readonly virtualFunctions: VirtualFunctions
 }
+
+/** How many, by address, or as many as there can be. */
+type VirtualFunctions = Readonly<Record<string, number>> | 'all'
 
 const nic = endpoint('e1000e')
 const conventionalNic = endpoint('e1000')
@@ -120,10 +131,40 @@ export function whatIfCases(): readonly LabCase[] {
   ]
 }
 
+/** Changes of one random machine. */
+const changesMax = 5
+
+/** Random changes of random machines, a case for each of `count` consecutive seeds. */
+export function randomWhatIfCases(count: number, firstSeed: number): readonly LabCase[] {
+  return Array.from({ length: count }, (_, index) => randomWhatIf(firstSeed + index))
+}
+
+function randomWhatIf(seed: number): LabCase {
+  const random = new Random(seed ^ 0xc4a6e)
+  const iommu: Iommu = random.percent(65) ? 'intel-iommu' : 'amd-iommu'
+  const [kernel, other] = random.percent(50) ? kernelSeriesAll : kernelSeriesAll.toReversed()
+  if (kernel === undefined || other === undefined) throw new Error('the lab needs two kernels')
+  const before = randomTopology(seed, iommu)
+  const { words, topology } = randomChanges(random, before, changesMax)
+  const remaps = random.percent(70)
+  const after = random.percent(70) ? kernel : other
+  const changes = [...words, ...(remaps ? [] : ['intremap=off']), `kernel=${after}`]
+  const name = `what-if-random-${seed}`
+  const question: Question = {
+    name: changes.join(' '),
+    changes,
+    kernel: after,
+    machine: machineOf(`${name}-after`, iommu, topology, remaps),
+    virtualFunctions: 'all',
+  }
+  const replay = `--what-if 1 --seed ${seed}`
+  return { ...whatIfCase(kernel, machineOf(name, iommu, before), 'all', [question]), replay }
+}
+
 function whatIfCase(
   kernel: KernelSeries,
   machine: Machine,
-  virtualFunctions: Question['virtualFunctions'],
+  virtualFunctions: VirtualFunctions,
   questions: readonly Question[],
 ): LabCase {
   return {
@@ -142,10 +183,7 @@ function whatIfCase(
 }
 
 /** @returns the capture's path outside the guest */
-async function capture(
-  world: CaseWorld,
-  virtualFunctions: Question['virtualFunctions'],
-): Promise<string> {
+async function capture(world: CaseWorld, virtualFunctions: VirtualFunctions): Promise<string> {
   const inside = '/tmp/c.isocap'
   await settle(world.guest, virtualFunctions)
   const captured = await world.guest.run({ run: `isogroup capture ${inside}`, fetch: [inside] })
@@ -157,8 +195,12 @@ async function capture(
   return path
 }
 
-async function settle(guest: Guest, virtualFunctions: Question['virtualFunctions']): Promise<void> {
+async function settle(guest: Guest, virtualFunctions: VirtualFunctions): Promise<void> {
   await guest.run({ run: loadDriversScript })
+  if (virtualFunctions === 'all') {
+    await guest.run({ run: createVirtualFunctionsScript })
+    return
+  }
   for (const [address, count] of Object.entries(virtualFunctions)) {
     const file = `/sys/bus/pci/devices/${address}/sriov_numvfs`
     const made = await guest.run({ run: `echo ${count} >${file}` })
@@ -175,14 +217,15 @@ async function ask(
   const entry = join(world.program.projectRoot, world.program.entry)
   const words = [entry, '--host', `file:${path}`, 'what-if', '--json', ...changes]
   const said = await runProcess(process.execPath, words, { deadlineMs: 120_000 })
-  world.keepEvidence(`${name}.json`, said.stdout)
+  world.keepEvidence(`what-if ${machine.name}.json`, said.stdout)
   const wrong = checkEnd(`what-if: ${name}`, said)
   if (wrong.length > 0) return wrong
   const guest = await world.boot(machine, kernel)
   await settle(guest, virtualFunctions)
   const actual = parseActual(text(await guest.run({ run: actualScript })))
   const listed = text(await guest.run({ run: 'isogroup ls --json' }))
-  world.keepEvidence(`${name} in truth.json`, listed)
+  world.keepEvidence(`truth ${machine.name}.json`, listed)
+  world.keepEvidence(`topology ${machine.name}.txt`, describeTopology(machine.topology))
   return attempt(`what-if: ${name}`, () => {
     const after = readAfter(said.stdout.toString('utf8'))
     return [

@@ -10,6 +10,7 @@ const KOFFI: readonly string[] = [
   'node_modules/koffi/package.json',
   'node_modules/koffi/index.js',
   'node_modules/koffi/src/koffi/index.js',
+  'node_modules/koffi/src/koffi/src/static.js',
   'node_modules/@koromix/koffi-linux-x64/package.json',
   'node_modules/@koromix/koffi-linux-x64/index.js',
   'node_modules/@koromix/koffi-linux-x64/linux_x64',

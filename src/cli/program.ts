@@ -106,6 +106,7 @@ function addCommand(
     .command(entry.name, { hidden: entry.hidden })
     .description(entry.summary)
     .allowExcessArguments(false)
+  if (entry.explanation !== '') command.addHelpText('after', entry.explanation)
   for (const argument of entry.arguments) command.argument(argument)
   for (const [flags, description] of entry.options) command.option(flags, description)
   command.action(() => {

@@ -49,6 +49,7 @@ describe('every command', () => {
     ['explain', '00:1f.0'],
     ['explain', '00:00.0', '00:02.0'],
     ['ls', '-n'],
+    ['what-if', 'iommu=off', 'kernel=6.1'],
   ]
   for (const line of lines) {
     it(`fits "${line.join(' ')}" into 80 columns of a terminal, words without a break aside`, async () => {

@@ -132,7 +132,10 @@ export function harvest(machine: MachineDescription, tree: Tree): Harvest {
         branch.config[0x19] = branch.secondary
         branch.config[0x1a] = branch.subordinate ?? branch.secondary
       }
-      functions.push({ ...branch.fn, at, parent, config: toHex(branch.config) })
+      const config = toHex(branch.config)
+      // Thousands of functions of one kind share one text as long as nothing is changed.
+      const same = config === branch.fn.config
+      functions.push({ ...branch.fn, at, parent, config: same ? branch.fn.config : config })
       if (branch.secondary !== null) visit(branch.children, branch.secondary, at)
     }
   }
