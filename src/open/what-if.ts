@@ -140,7 +140,8 @@ function namesAfter(
 const RENAMED_MAX = 6
 
 function addressNotes(addresses: ReadonlyMap<string, string>): readonly string[] {
-  const moved = [...addresses].filter(([old, now]) => old !== now)
+  // As texts, addresses of one domain sort as they should.
+  const moved = [...addresses].filter(([old, now]) => old !== now).sort()
   if (moved.length === 0) return []
   const shown = moved.slice(0, RENAMED_MAX).map(([old, now]) => `${old} becomes ${now}`)
   const rest = moved.length - shown.length
