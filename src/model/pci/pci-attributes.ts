@@ -166,6 +166,15 @@ function controlAttributes(state: PciState): readonly PciAttribute[] {
       },
     },
     {
+      name: 'broken_parity_status',
+      mode: 0o644,
+      show: ({ brokenParityStatus }) => `${brokenParityStatus ? '1' : '0'}\n`,
+      // biome-ignore lint/correctness/useYield: a store is a task
+      *store(device, bytes): Task<void> {
+        device.brokenParityStatus = number(bytes) !== 0
+      },
+    },
+    {
       name: 'msi_bus',
       mode: 0o644,
       show: ({ noMsi }) => `${noMsi ? '0' : '1'}\n`,

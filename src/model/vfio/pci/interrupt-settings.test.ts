@@ -114,6 +114,20 @@ describe('DEVICE_SET_IRQS refuses', () => {
     expect(set(TRIGGER | NONE, MSI, 0, 1)).toBe('EINVAL')
   })
 
+  it('messages where the function or the bridge above it may not use them', () => {
+    const { machine, program, set } = driven(NIC)
+    const { descriptor } = program.counter()
+    const device = deviceAt(machine, NIC)
+    for (const one of [device, device.pciBus.bridge]) {
+      if (one === null) throw new Error('no bridge')
+      one.noMsi = true
+      expect(set(TRIGGER | EVENTFD, MSI, 0, 1, descriptor)).toBe('EINVAL')
+      expect(set(TRIGGER | EVENTFD, MSIX, 0, 1, descriptor)).toBe('EINVAL')
+      one.noMsi = false
+    }
+    expect(set(TRIGGER | EVENTFD, MSI, 0, 1, descriptor)).toBe(0)
+  })
+
   it('descriptors that are no event counters, and two kinds of interrupts at once', () => {
     const { program, device, set } = driven(NIC)
     const { descriptor } = program.counter()

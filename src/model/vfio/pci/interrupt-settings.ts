@@ -8,7 +8,7 @@ import type { KernelContext } from '../../context.ts'
 import { Errno } from '../../errno.ts'
 import { EventCounter } from '../../event-counter.ts'
 import type { IommuUnit } from '../../iommu/unit.ts'
-import type { PciDevice } from '../../pci/pci-device.ts'
+import { mayUseMessages, type PciDevice } from '../../pci/pci-device.ts'
 import type { IoctlArgument, Process } from '../../process.ts'
 import type { InterruptVectors } from '../interrupt-vectors.ts'
 import { sizedBuffer, type UserBuffer, userBuffer } from '../user-buffer.ts'
@@ -259,7 +259,7 @@ export class InterruptSettings {
   #enableMessages(index: number, wanted: number): number {
     const { device, unit, vectors } = this.#init
     if (wanted === 0) throw new Errno('ERANGE')
-    if (device.noMsi) throw new Errno('EINVAL', 'no message interrupts here')
+    if (!mayUseMessages(device)) throw new Errno('EINVAL', 'no message interrupts here')
     const msix = index === IRQ.msix
     const available = availableVectors(device, unit, msix, wanted)
     if (available < wanted) return available
