@@ -16,7 +16,10 @@ const STANDING_SEED = 1
 /** Steps that are shown before one that differs. */
 const SHOWN_BEFORE = 12
 
-export function traceCases(steps = STANDING_STEPS, seed = STANDING_SEED): readonly LabCase[] {
+export function traceCases(
+  steps: number = STANDING_STEPS,
+  seed: number = STANDING_SEED,
+): readonly LabCase[] {
   return kernelSeriesAll.map((kernel) => traceCase(kernel, steps, seed))
 }
 

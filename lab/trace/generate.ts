@@ -22,11 +22,11 @@ export function nextOperation(world: World): Operation {
 function draw(world: World): Operation | undefined {
   const { random } = world
   const kind = random.between(1, 100)
-  if (kind <= 42) return purposeful(world)
-  if (kind <= 66) return fileStep(world)
-  if (kind <= 72) return openOrClose(world)
-  if (kind <= 84) return containerCall(world)
-  if (kind <= 90) return groupCall(world)
+  if (kind <= 38) return purposeful(world)
+  if (kind <= 61) return fileStep(world)
+  if (kind <= 66) return openOrClose(world)
+  if (kind <= 77) return containerCall(world)
+  if (kind <= 83) return groupCall(world)
   return deviceCall(world)
 }
 

@@ -48,7 +48,7 @@ describe('replayTrace()', () => {
 })
 
 describe('nextOperation()', () => {
-  const steps = 1_200
+  const steps = 1_800
 
   async function run(seed: number): Promise<readonly StepRecord[]> {
     const { machine } = recordedTrace('6.12')

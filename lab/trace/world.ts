@@ -36,8 +36,8 @@ export class World {
   readonly performer: Performer
   state: VisibleState
   /** Groups whose devices are on their way to a user; all others are on their way back. */
-  readonly wanted = new Set<string>()
-  readonly plugged = new Set<string>()
+  readonly wanted: Set<string> = new Set()
+  readonly plugged: Set<string> = new Set()
   /** Group slots that are in a container, by their names. */
   readonly #containerOf = new Map<string, string>()
   readonly #iommuSet = new Set<string>()
