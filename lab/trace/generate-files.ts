@@ -247,6 +247,9 @@ function plug(world: World): Operation | undefined {
   const newcomer = world.pick(world.universe.newcomers)
   if (newcomer === undefined) return undefined
   if (!world.plugged.has(newcomer.name)) return { kind: 'plug', newcomer: newcomer.name }
+  // Who would let go of the card went with the bridge.
+  const bridge = world.universe.above[newcomer.address]
+  if (bridge !== undefined && !world.functions().includes(bridge)) return undefined
   const [first] = slotsOf(world, [newcomer.address])
   if (first !== undefined) return { kind: 'close', slot: first }
   return { kind: 'unplug', newcomer: newcomer.name }

@@ -3,6 +3,7 @@
  * steps bring some group nearer to a user, or nearer to its kernel drivers again, and the rest are
  * calls that are wrong, early, late or odd.
  */
+import { survivable } from './fragile.ts'
 import { fileStep, write } from './generate-files.ts'
 import { containerCall, deviceCall, groupCall } from './generate-calls.ts'
 import type { Operation } from './operation.ts'
@@ -14,7 +15,8 @@ const ATTEMPTS = 50
 export function nextOperation(world: World): Operation {
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const operation = draw(world)
-    if (operation !== undefined) return operation
+    const survived = operation && survivable(world, operation)
+    if (survived !== undefined) return survived
   }
   return { kind: 'read', path: `${BUS}/drivers_autoprobe` }
 }

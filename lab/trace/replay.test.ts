@@ -60,9 +60,9 @@ describe('nextOperation()', () => {
     }
     const kernel = modelKernel(bootModel(machine), { clock })
     const side = new TraceSide(kernel, { ignored: traceUniverse.ignored, calmMs: 0 })
-    const state = await side.start()
+    await side.start()
     const universe = { ...traceUniverse, newcomers: [] }
-    const world = new World(universe, new Random(seed), side.performer, state)
+    const world = new World(universe, new Random(seed), side, machine.kernelRelease)
     const records: StepRecord[] = []
     for (let step = 0; step < steps; step++) {
       const operation = nextOperation(world)

@@ -12,6 +12,7 @@ import { EXTENDED_CAPABILITY } from '../../../pci/config-facts.ts'
 import type { FunctionDescription } from '../../machine/description.ts'
 import { type ConfigSpace, configSpace } from '../config-space.ts'
 import type { Bar, HardwareFunction } from '../function.ts'
+import { type RegisterLayout, registerLayout } from '../register-layout.ts'
 import type { DeviceModel } from './device-model.ts'
 import { EduFunction } from './edu.ts'
 import { GenericFunction } from './generic.ts'
@@ -85,11 +86,8 @@ export function createFunction(
   description: FunctionDescription,
   cabling?: Cabling,
 ): HardwareFunction {
-  const bars = description.bars.filter(({ index }) => index < FIRST_VIRTUAL_BAR)
-  const virtualBars = description.bars
-    .filter(({ index }) => index >= FIRST_VIRTUAL_BAR)
-    .map((bar) => ({ ...bar, index: bar.index - FIRST_VIRTUAL_BAR }))
-  const config = configSpace(powerOnBytes(description.config), bars, virtualBars)
+  const { bytes, bars, virtualBars, layout } = registersOf(description)
+  const config = configSpace(bytes, bars, virtualBars, layout)
   const parts = { config, bars, virtualBars, description }
   switch (description.kind) {
     case 'edu':
@@ -103,18 +101,34 @@ export function createFunction(
   }
 }
 
-/** Machines repeat devices, and are booted again and again: the last few are kept decoded. */
-const DECODED = new Map<string, Uint8Array>()
-const DECODED_MAX = 64
+/** What equal functions share. */
+interface Registers {
+  /** Of the description: a function with other bars has other registers. */
+  readonly described: readonly Bar[]
+  /** To be copied before anything changes. */
+  readonly bytes: Uint8Array
+  readonly bars: readonly Bar[]
+  readonly virtualBars: readonly Bar[]
+  readonly layout: RegisterLayout
+}
 
-/** Shared: to be copied before anything changes. */
-function powerOnBytes(hex: string): Uint8Array {
-  const known = DECODED.get(hex)
-  if (known !== undefined) return known
-  const bytes = fromHex(hex)
-  if (DECODED.size === DECODED_MAX) DECODED.clear()
-  DECODED.set(hex, bytes)
-  return bytes
+/** Machines repeat devices, and are booted again and again: the last few are kept, by their hexadecimal text. */
+const KNOWN = new Map<string, Registers>()
+const KNOWN_MAX = 64
+
+function registersOf({ config, bars: described }: FunctionDescription): Registers {
+  const known = KNOWN.get(config)
+  if (known?.described === described) return known
+  const bytes = known?.bytes ?? fromHex(config)
+  const bars = described.filter(({ index }) => index < FIRST_VIRTUAL_BAR)
+  const virtualBars = described
+    .filter(({ index }) => index >= FIRST_VIRTUAL_BAR)
+    .map((bar) => ({ ...bar, index: bar.index - FIRST_VIRTUAL_BAR }))
+  const layout = registerLayout(bytes, bars, virtualBars)
+  if (KNOWN.size === KNOWN_MAX) KNOWN.clear()
+  const made = { described, bytes, bars, virtualBars, layout }
+  KNOWN.set(config, made)
+  return made
 }
 
 interface Parts {
