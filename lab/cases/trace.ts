@@ -11,7 +11,7 @@ import { replayTrace } from '../trace/replay.ts'
 import type { LabCase, LabFinding } from './case.ts'
 
 /** Enough to visit every kind of step, and short enough for every run of the lab. */
-const STANDING_STEPS = 400
+const STANDING_STEPS = 200
 const STANDING_SEED = 1
 /** Steps that are shown before one that differs. */
 const SHOWN_BEFORE = 12
