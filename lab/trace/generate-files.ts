@@ -85,7 +85,7 @@ export function fileStep(world: World): Operation | undefined {
 
 /** One write, or what has to be done first so that it does not wait for ever. */
 export function write(world: World, path: string, text: string): Operation | undefined {
-  if (wakesVirtual(world, path, text)) return undefined
+  if (wakesVirtual(world, path, text) || losesVirtual(world, path, text)) return undefined
   const inUse = blockers(world, path, text)
   if (inUse.length === 0) return { kind: 'write', path, text }
   if (world.random.percent(30)) return { kind: 'blocked-write', path, text, close: inUse }
@@ -108,6 +108,20 @@ function wakesVirtual(world: World, path: string, text: string): boolean {
   if (path.endsWith('/driver_override')) return named === 'nvme'
   if (!path.endsWith('/drivers_probe') || !virtual.includes(named)) return false
   return world.value(named, 'driver_override') === '(null)'
+}
+
+/**
+ * Whether virtual functions could lose their hardware: QEMU's go when the physical one is reset, and stay
+ * away, because their enable bit stays set and the kernel takes them for restored. A physical function
+ * that a user has is reset whenever the user likes.
+ */
+function losesVirtual(world: World, path: string, text: string): boolean {
+  const address = path.split('/')[5] ?? ''
+  if (path.endsWith('/sriov_numvfs'))
+    return world.driver(address) === 'vfio-pci' && Number(text) > 0
+  if (!path.endsWith('/reset') || text !== '1') return false
+  const functions = world.functions()
+  return virtualOf(world, address).some((virtual) => functions.includes(virtual))
 }
 
 /** Open devices that a write would wait for. */

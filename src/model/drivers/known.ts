@@ -6,6 +6,7 @@
  * Which of them manage DMA ownership themselves (driver_managed_dma): pcieport and pci-stub do,
  * shpchp and uio_pci_generic do not, though neither does DMA.
  */
+import { atLeast } from '../../base/kernel-version.ts'
 import { PCIE_TYPE } from '../../pci/config-facts.ts'
 import type { Driver } from '../driver-core/driver.ts'
 import { Errno } from '../errno.ts'
@@ -24,6 +25,9 @@ const BRIDGE = 0x060400
 const SUBTRACTIVE_BRIDGE = 0x060401
 const EVENT_COLLECTOR = 0x080700
 const REDHAT = 0x1af4
+const INTEL = 0x8086
+/** The host bridge of QEMU's q35 is one. */
+const G33_HOST_BRIDGE = 0x29c0
 /** Pages that a driver without modelled hardware maps. */
 const SOME_PAGES = 2
 
@@ -53,7 +57,7 @@ function planOf({ name, module, managesDma, ids }: DriverDescription): PciDriver
   }
 }
 
-/** drivers/pci/pcie/portdrv.c and drivers/pci/hotplug/shpchp_core.c. */
+/** drivers/pci/pcie/portdrv.c, drivers/pci/hotplug/shpchp_core.c and drivers/char/agp/intel-agp.c. */
 function ports(services: DriverServices): readonly PciDriverPlan[] {
   return [
     {
@@ -76,6 +80,17 @@ function ports(services: DriverServices): readonly PciDriverPlan[] {
       // Whether firmware leaves hot plug to the kernel (ACPI _OSC) only a description can tell.
       refuse: (device) =>
         services.describe(device.name)?.driver === 'shpchp' ? null : refuseSlots(services, device),
+    },
+    {
+      name: 'agpgart-intel',
+      module: 'intel_agp',
+      ids: [deviceId(INTEL, G33_HOST_BRIDGE)],
+      pages: 0,
+      // It looks at every host bridge of its list and stays only where graphics are built in.
+      refuse: ({ name }) =>
+        services.describe(name)?.driver === 'agpgart-intel'
+          ? null
+          : new Errno('ENODEV', 'no graphics in the chipset'),
     },
   ]
 }
@@ -105,14 +120,15 @@ const SHPC = 0x0c
 
 /**
  * shpchp's probe() where ACPI's hot plug came first: registering the slot fails because its name is
- * taken, and the bridge stays enabled.
+ * taken, and the bridge stays enabled. 6.1 calls every failure ENODEV, 6.12 passes it on.
  */
-function refuseSlots({ firmwareHotPlug }: DriverServices, device: PciDevice): Errno {
+function refuseSlots({ context, firmwareHotPlug }: DriverServices, device: PciDevice): Errno {
   if (firmwareHotPlug !== true || device.hardware.config.capability(SHPC) === 0) {
     return new Errno('ENODEV', 'hot plug belongs to firmware')
   }
   enableDevice(device)
-  return new Errno('EBUSY', 'its slot is registered already')
+  const code = atLeast(context.version, 6, 12) ? 'EBUSY' : 'ENODEV'
+  return new Errno(code, 'its slot is registered already')
 }
 
 /** Made when asked: the tables have a thousand ids. */
@@ -128,11 +144,12 @@ function modules(): readonly PciDriverPlan[] {
       refuse: ({ device }) =>
         device >= 0x1000 && device <= 0x107f ? null : new Errno('ENODEV', 'no virtio id'),
     },
-    nvme(),
     { name: 'ahci', module: 'ahci', ids: [...listedIds('ahci'), classId(0x010601)], pages: 2 },
     { name: 'xhci_hcd', module: 'xhci_pci', ids: [classId(0x0c0330)], pages: 4 },
     network('e1000', 'eth'),
     network('e1000e', 'eth'),
+    // Probes in the background, so others that are loaded with it come first.
+    nvme(),
     { ...network('igb', 'eth'), sriov: 'owned' },
     network('igbvf', 'eth'),
     { ...network('ixgbe', 'eth'), sriov: 'owned' },
