@@ -143,6 +143,15 @@ describe('power_state', () => {
     expect(world.read(FN, 'power_state')).toBe('D0\n')
   })
 
+  it('is D0 for whoever was woken, driver or not', () => {
+    const world = machine()
+    world.write(FN, 'power/control', 'auto')
+    expect(world.read(FN, 'power/runtime_status')).toBe('suspended\n')
+    expect(world.read(FN, 'power_state')).toBe('unknown\n')
+    world.write(FN, 'power/control', 'on')
+    expect(world.read(FN, 'power_state')).toBe('D0\n')
+  })
+
   it('is only what the function can', () => {
     const world = machine()
     const device = world.device(FN)
