@@ -22,6 +22,7 @@ import { startNvme, stopNvme } from './nvme-start.ts'
 import { type PciDriverPlan, pciDriver } from './pci-driver.ts'
 
 const BRIDGE = 0x060400
+const NVM_EXPRESS = 0x010802
 const SUBTRACTIVE_BRIDGE = 0x060401
 const EVENT_COLLECTOR = 0x080700
 const REDHAT = 0x1af4
@@ -183,8 +184,13 @@ function nvme(): PciDriverPlan {
   return {
     name: 'nvme',
     module: 'nvme',
-    ids: [...listedIds('nvme'), classId(0x010802)],
+    ids: [...listedIds('nvme'), classId(NVM_EXPRESS)],
     pages: 3,
+    // Given by new_id or an override to something else, it waits for a controller that never gets ready.
+    refuse: ({ hardware }) =>
+      hardware.config.read(0x09, 4) % 2 ** 24 === NVM_EXPRESS
+        ? null
+        : new Errno('ENODEV', 'no NVMe controller'),
     sriov: 'simple',
     services: (names) => {
       const controller = names.next('nvme', 'nvme')
