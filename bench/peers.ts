@@ -66,10 +66,15 @@ export const DRIVERCTL: Peer = {
 
 /** `isogroup ls --json` on a synthetic host. */
 export function isogroupLs(host: string, functions: number): Contender {
+  return lsOf(`linux:${host}`, functions)
+}
+
+/** `isogroup ls --json` of any source. */
+export function lsOf(source: string, functions: number): Contender {
   return {
     name: 'isogroup ls --json',
     command: process.execPath,
-    args: [PROGRAM, '--host', `linux:${host}`, 'ls', '--json'],
+    args: [PROGRAM, '--host', source, 'ls', '--json'],
     verify: (stdout) => {
       const list = JSON.parse(stdout) as { groups: { devices: unknown[] }[] }
       const devices = list.groups.reduce((sum, group) => sum + group.devices.length, 0)

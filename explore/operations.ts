@@ -212,9 +212,10 @@ export function unmap(iovaPage: number, times = 1): Operation {
   })
 }
 
-export function openDevice(address: string, times = 1): Operation {
+/** Opening a device through its group's file, and closing it. */
+export function openDevice(address: string, times = 1): readonly Operation[] {
   const name = `device ${address}`
-  return user(
+  const opening = user(
     `open ${name}`,
     times,
     (run) => run.descriptors.has(groupName(address)) && !run.descriptors.has(name),
@@ -224,4 +225,5 @@ export function openDevice(address: string, times = 1): Operation {
       run.descriptors.set(name, ioctl(run, groupName(address), request, argument))
     },
   )
+  return [opening, close(name)]
 }

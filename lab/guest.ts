@@ -96,15 +96,23 @@ type WorkDirectory = {
   readonly remove: () => Promise<void>
 }
 
+/** Of the guests that live. */
+const workDirectories = new Set<string>()
+
+function removeAllNow(): void {
+  for (const path of workDirectories) rmSync(path, { recursive: true, force: true })
+}
+
 /** A directory that goes when the guest goes, even when the lab is interrupted. */
 async function makeWorkDirectory(keep: boolean): Promise<WorkDirectory> {
   const path = await mkdtemp(join(tmpdir(), 'isogroup-lab-'))
   if (keep) return { path, remove: () => Promise.resolve() }
-  const removeNow = (): void => rmSync(path, { recursive: true, force: true })
-  process.once('exit', removeNow)
+  if (workDirectories.size === 0) process.once('exit', removeAllNow)
+  workDirectories.add(path)
   const remove = async (): Promise<void> => {
     await rm(path, { recursive: true, force: true })
-    process.off('exit', removeNow)
+    workDirectories.delete(path)
+    if (workDirectories.size === 0) process.off('exit', removeAllNow)
   }
   return { path, remove }
 }

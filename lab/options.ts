@@ -10,6 +10,8 @@ export type LabOptions = {
   readonly kernel?: KernelSeries | undefined
   /** Only random machines, so many of them. */
   readonly random?: number | undefined
+  /** Only what-if questions about random machines, so many of them. */
+  readonly whatIf?: number | undefined
   /** Only traces against the model, of so many steps. */
   readonly trace?: number | undefined
   /** Only hot-plug into claimed groups, so many newcomers on each kernel. */
@@ -27,6 +29,7 @@ export const labUsage: string = `usage: npm run lab -- [options]
   --only NAME      only cases whose name contains NAME
   --kernel SERIES  only this kernel (${kernelSeriesAll.join(' or ')})
   --random N       N random machines instead of the standing cases
+  --what-if N      N what-if questions about random machines instead of the standing cases
   --trace N        N steps on a real kernel and on the model, instead of the standing cases
   --hot-plug N     N newcomers in claimed and other groups, instead of the standing cases
   --crash N        kills of claims and releases everywhere, and N more at random moments
@@ -42,6 +45,7 @@ export function parseLabOptions(args: readonly string[]): LabOptions {
       only: { type: 'string' },
       kernel: { type: 'string' },
       random: { type: 'string' },
+      'what-if': { type: 'string' },
       trace: { type: 'string' },
       'hot-plug': { type: 'string' },
       crash: { type: 'string' },
@@ -54,6 +58,8 @@ export function parseLabOptions(args: readonly string[]): LabOptions {
     only: values.only,
     kernel: values.kernel === undefined ? undefined : parseSeries(values.kernel),
     random: values.random === undefined ? undefined : parseCount('--random', values.random, 1),
+    whatIf:
+      values['what-if'] === undefined ? undefined : parseCount('--what-if', values['what-if'], 1),
     trace: values.trace === undefined ? undefined : parseCount('--trace', values.trace, 1),
     hotPlug:
       values['hot-plug'] === undefined

@@ -2,8 +2,9 @@
  * Runs the lab's cases, two guests at a time, and counts.
  *
  * The standing suite is the fixed machine under each kernel and IOMMU, hot-plug, and a few random
- * machines with fixed seeds, and a trace against the model under each kernel. A case that fails leaves its evidence (what the kernel and the program said, the
- * capture, the topology) in the cache, with the command that runs it again.
+ * machines with fixed seeds, what-if questions, and a trace against the model under each kernel. A case that
+ * fails leaves its evidence (what the kernel and the program said, the capture, the topology) in the cache,
+ * with the command that runs it again.
  */
 import { randomInt } from 'node:crypto'
 import { mkdirSync, writeFileSync } from 'node:fs'
@@ -19,11 +20,13 @@ import { hotPlugCases } from './cases/hot-plug.ts'
 import { trapCases } from './cases/traps.ts'
 import { randomCases } from './cases/random.ts'
 import { traceCases } from './cases/trace.ts'
-import { bootGuest } from './guest.ts'
+import { randomWhatIfCases, whatIfCases } from './cases/what-if.ts'
+import { bootGuest, type Guest } from './guest.ts'
 import { baseArchive, type GuestProgram, programArchive } from './initramfs.ts'
 import { fetchKernel, type Kernel, type KernelSeries } from './kernels.ts'
 import type { LabOptions } from './options.ts'
 import { prepareHost } from './packages.ts'
+import type { Machine } from './qemu.ts'
 
 export type LabCounts = {
   readonly passed: number
@@ -87,7 +90,7 @@ function defaultProgram(projectRoot: string): GuestProgram {
 }
 
 function chooseCases(options: LabOptions, print: (line: string) => void): readonly LabCase[] {
-  const { only, kernel, random, trace } = options
+  const { only, kernel, random, trace, whatIf } = options
   let cases: readonly LabCase[]
   if (trace !== undefined) {
     cases = traceCases(trace, options.seed)
@@ -95,12 +98,17 @@ function chooseCases(options: LabOptions, print: (line: string) => void): readon
     cases = claimHotPlugCases(options.hotPlug, options.seed)
   } else if (options.crash !== undefined) {
     cases = claimCrashCases(options.crash, options.seed)
+  } else if (whatIf !== undefined) {
+    const seed = options.seed ?? randomInt(seedLimit)
+    print(`what-if questions from seed ${seed}`)
+    cases = randomWhatIfCases(whatIf, seed)
   } else if (random === undefined) {
     const seed = options.seed ?? standingRandomSeed
     cases = [
       ...fixedCases(),
       ...hotPlugCases(),
       ...trapCases(),
+      ...whatIfCases(),
       ...randomCases(standingRandomCount, seed),
       ...traceCases(),
       ...claimCases(),
@@ -126,7 +134,8 @@ async function prepareKernels(
   cases: readonly LabCase[],
   cacheRoot: string,
 ): Promise<ReadonlyMap<KernelSeries, Kernel | Error>> {
-  const series = [...new Set(cases.map((item) => item.kernel))]
+  const needed = cases.flatMap((item) => [item.kernel, ...(item.otherKernels ?? [])])
+  const series = [...new Set(needed)]
   const prepared = await Promise.all(
     series.map(async (item): Promise<readonly [KernelSeries, Kernel | Error]> => {
       try {
@@ -165,7 +174,7 @@ async function runCase(lab: Lab, item: LabCase): Promise<Verdict> {
     return lab.required ? 'failed' : 'skipped'
   }
   const evidence = new Map<string, Buffer | string>()
-  const findings = await converse(lab, item, kernel, evidence)
+  const findings = await converse(lab, item, evidence)
   if (findings.length === 0) {
     lab.print(`ok    ${item.name}  ${seconds()}`)
     if (lab.keep) lab.print(`      evidence: ${saveEvidence(lab, item, [], evidence)}`)
@@ -182,36 +191,62 @@ async function runCase(lab: Lab, item: LabCase): Promise<Verdict> {
 async function converse(
   lab: Lab,
   item: LabCase,
-  kernel: Kernel,
   evidence: Map<string, Buffer | string>,
 ): Promise<readonly LabFinding[]> {
+  const { program } = lab
+  const guests: Guest[] = []
   try {
-    const { cacheRoot, program, keep } = lab
     const more = await item.prepare?.(program.projectRoot)
     const included = { ...program, include: [...program.include, ...(more ?? [])] }
-    const guest = await bootGuest(item.machine, kernel, {
-      cacheRoot,
-      program: included,
-      keep,
-    })
-    if (keep)
-      lab.print(
-        `      ${item.name}: booted in ${guest.bootMilliseconds} ms, kept in ${guest.directory}`,
-      )
-    try {
-      const keepEvidence = (name: string, content: Buffer | string): void => {
-        evidence.set(name, content)
-      }
-      const say = (line: string): void => lab.print(`      ${item.name}: ${line}`)
-      const scratch = guest.directory
-      return await item.run({ guest, program, kernel: item.kernel, scratch, keepEvidence, say })
-    } finally {
-      evidence.set('console.log', guest.consoleTail(1_000))
-      await guest.shutDown()
+    const boot = async (machine: Machine, series: KernelSeries): Promise<Guest> => {
+      const guest = await bootFor(lab, item, { machine, kernel: kernelOf(lab, series), included })
+      guests.push(guest)
+      return guest
     }
+    const guest = await boot(item.machine, item.kernel)
+    const keepEvidence = (name: string, content: Buffer | string): void => {
+      evidence.set(name, content)
+    }
+    const { kernel } = item
+    const say = (line: string): void => lab.print(`      ${item.name}: ${line}`)
+    const scratch = guest.directory
+    return await item.run({ guest, program, kernel, scratch, boot, keepEvidence, say })
   } catch (error) {
     return [{ check: 'lab', detail: error instanceof Error ? error.message : String(error) }]
+  } finally {
+    for (const [index, guest] of guests.entries()) {
+      evidence.set(index === 0 ? 'console.log' : `console-${index}.log`, guest.consoleTail(1_000))
+      await guest.shutDown()
+    }
   }
+}
+
+type Start = {
+  readonly machine: Machine
+  readonly kernel: Kernel
+  readonly included: GuestProgram
+}
+
+async function bootFor(lab: Lab, item: LabCase, start: Start): Promise<Guest> {
+  const { cacheRoot, keep } = lab
+  const guest = await bootGuest(start.machine, start.kernel, {
+    cacheRoot,
+    program: start.included,
+    keep,
+  })
+  if (keep) {
+    const { bootMilliseconds, directory } = guest
+    lab.print(`      ${item.name}: booted in ${bootMilliseconds} ms, kept in ${directory}`)
+  }
+  return guest
+}
+
+function kernelOf(lab: Lab, series: KernelSeries): Kernel {
+  const kernel = lab.kernels.get(series)
+  if (kernel === undefined || kernel instanceof Error) {
+    throw kernel ?? new Error(`the case does not name ${series} among its kernels`)
+  }
+  return kernel
 }
 
 function saveEvidence(

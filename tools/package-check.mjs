@@ -89,6 +89,12 @@ async function use(folder) {
   await must("import('isogroup')", () =>
     run(process.execPath, ['--input-type=module', '--eval', library], { cwd: folder }),
   )
+  const model =
+    "const { openModel } = await import('isogroup/model'); const { kernel } = await openModel('desktop');" +
+    " if (kernel.list('/sys/kernel/iommu_groups').length === 0) throw new Error('no groups')"
+  await must("openModel('desktop')", () =>
+    run(process.execPath, ['--input-type=module', '--eval', model], { cwd: folder }),
+  )
 }
 
 async function must(what, action) {

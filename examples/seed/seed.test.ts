@@ -4,12 +4,12 @@
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it } from 'vitest'
+import { freshPage, sectionOf } from '../page.case.ts'
 
 const FOLDER = import.meta.dirname
 const PAGE = join(FOLDER, '../../docs/seed.md')
-const SECTION =
-  /^\[(s\d\d[\w-]*\.ts)\]\(\.\.\/examples\/seed\/\1\)\n\n```ts\n[^]*?^```\n\n```text\n[^]*?^```$/gm
+const FROM_PAGE = '../examples/seed'
 
 const scripts = readdirSync(FOLDER).filter((name) => /^s\d\d.*\.ts$/.test(name))
 
@@ -20,7 +20,7 @@ describe('the chapter about the seed', () => {
     const numbers = [...page.matchAll(/^## S(\d+)\. /gm)].map((match) => Number(match[1]))
     expect(numbers).toEqual(Array.from({ length: 15 }, (_, n) => n + 1))
     expect(scripts.map((name) => Number(name.slice(1, 3)))).toEqual(numbers)
-    expect([...page.matchAll(SECTION)].map((match) => match[1])).toEqual(scripts)
+    expect([...page.matchAll(sectionOf(FROM_PAGE))].map((match) => match[1])).toEqual(scripts)
   })
 
   it('names files of the model that exist', () => {
@@ -30,15 +30,7 @@ describe('the chapter about the seed', () => {
   })
 
   it('shows every script, and what it really prints', async () => {
-    const fresh = new Map<string, string>()
-    for (const name of scripts) {
-      const code = readFileSync(join(FOLDER, name), 'utf8').trimEnd()
-      fresh.set(
-        name,
-        `[${name}](../examples/seed/${name})\n\n\`\`\`ts\n${code}\n\`\`\`\n\n\`\`\`text\n${await printed(name)}\n\`\`\``,
-      )
-    }
-    const shown = page.replace(SECTION, (old, name: string) => fresh.get(name) ?? old)
+    const shown = await freshPage(page, FROM_PAGE, FOLDER)
     await expect(shown).toMatchFileSnapshot(PAGE)
   })
 })
@@ -58,19 +50,6 @@ describe('a script of the seed', () => {
     expect(readFileSync(join(FOLDER, name), 'utf8').split('\n').length).toBeLessThanOrEqual(41)
   })
 })
-
-/** Lines that the script writes to the console, from its first to its last statement. */
-async function printed(name: string): Promise<string> {
-  const lines: string[] = []
-  const log = vi.spyOn(console, 'log').mockImplementation((line: string) => lines.push(line))
-  try {
-    await import(join(FOLDER, name))
-  } finally {
-    log.mockRestore()
-  }
-  expect(lines.length, name).toBeGreaterThan(1)
-  return lines.map((line) => line.trimEnd()).join('\n')
-}
 
 function readOrList(path: string): void {
   if (path.endsWith('/')) readdirSync(path)

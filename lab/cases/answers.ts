@@ -45,6 +45,41 @@ export function readKind(text: string, kind?: string): JsonObject {
   return value
 }
 
+/** What `what-if --json` says of the machine after the changes. */
+export function readAfter(text: string): {
+  readonly partition: Partition
+  /** A line a group, as readAssessed has them. */
+  readonly assessed: readonly string[]
+} {
+  const { after } = readKind(text, 'WhatIf')
+  if (!isObject(after)) throw new Error('"after" is no object')
+  return {
+    partition: normalPartition(readObjects(after, 'groups').map(addressesOf)),
+    assessed: assessedGroups(after),
+  }
+}
+
+/** Strength and use of every group in `ls --json`, a line each. */
+export function readAssessed(text: string): readonly string[] {
+  return assessedGroups(readKind(text, 'GroupList'))
+}
+
+function assessedGroups(list: JsonObject): readonly string[] {
+  return readObjects(list, 'groups').map((group) => {
+    const { strength, viability } = group
+    if (!isObject(strength) || !isObject(viability)) throw new Error('a group is not assessed')
+    const verdicts = Object.entries(strength).map(([bit, guarantee]) => {
+      return `${bit} ${isObject(guarantee) ? String(guarantee['verdict']) : 'missing'}`
+    })
+    const use = `${String(viability['verdict'])} (${String(viability['owner'])})`
+    return `${addressesOf(group).join(' ')}: ${verdicts.join(', ')}; ${use}`
+  })
+}
+
+function addressesOf(group: JsonObject): readonly string[] {
+  return readObjects(group, 'devices').map((device) => String(device['address']))
+}
+
 function readObjects(value: JsonObject, name: string): readonly JsonObject[] {
   const list = value[name]
   if (!Array.isArray(list) || !list.every(isObject)) {

@@ -20,6 +20,8 @@ export type CaseWorld = {
   readonly kernel: KernelSeries
   /** A directory for files taken out of the guest; it goes when the guest goes. */
   readonly scratch: string
+  /** Starts another machine beside the case's own; it ends with the case. */
+  readonly boot: (machine: Machine, kernel: KernelSeries) => Promise<Guest>
   /** Keeps something for the person who will look into a failure; overwrites by name. */
   readonly keepEvidence: (name: string, content: Buffer | string) => void
   /** Prints a line of figures, whether the case passes or not. */
@@ -29,6 +31,8 @@ export type CaseWorld = {
 export type LabCase = {
   readonly name: string
   readonly kernel: KernelSeries
+  /** Kernels that machines started by the case need. */
+  readonly otherKernels?: readonly KernelSeries[]
   readonly machine: Machine
   /** How to run this case alone, after `npm run lab --`. */
   readonly replay: string

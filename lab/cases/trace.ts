@@ -11,12 +11,15 @@ import { replayTrace } from '../trace/replay.ts'
 import type { LabCase, LabFinding } from './case.ts'
 
 /** Enough to visit every kind of step, and short enough for every run of the lab. */
-const STANDING_STEPS = 400
+const STANDING_STEPS = 200
 const STANDING_SEED = 1
 /** Steps that are shown before one that differs. */
 const SHOWN_BEFORE = 12
 
-export function traceCases(steps = STANDING_STEPS, seed = STANDING_SEED): readonly LabCase[] {
+export function traceCases(
+  steps: number = STANDING_STEPS,
+  seed: number = STANDING_SEED,
+): readonly LabCase[] {
   return kernelSeriesAll.map((kernel) => traceCase(kernel, steps, seed))
 }
 

@@ -29,7 +29,7 @@ const UNKNOWN_REQUEST = 0x3bff
 type Call = readonly [request: number, argument: Argument]
 
 /** A buffer as an argument. */
-export function buffer(bytes: Uint8Array, patches: readonly Patch[] = []): Argument {
+function buffer(bytes: Uint8Array, patches: readonly Patch[] = []): Argument {
   return { hex: Buffer.from(bytes).toString('hex'), patches }
 }
 

@@ -24,6 +24,18 @@ const RESET_METHODS: readonly string[] = [
 const TYPES: readonly string[] = [
   ...['identity', 'DMA', 'DMA-FQ', 'auto', 'auto\n', 'bogus', '', 'identity\n', 'dma', 'DMA-F'],
 ]
+/** Settings of a function that do nothing at once. */
+const QUIET_FILES: readonly string[] = [
+  ...['numa_node', 'd3cold_allowed', 'msi_bus', 'msi_bus', 'broken_parity_status'],
+  'power/autosuspend_delay_ms',
+]
+/** Parameters of modules, most of which are only looked at when the module is loaded. */
+const PARAMETERS: readonly string[] = [
+  ...['vfio_iommu_type1/parameters/dma_entry_limit', 'vfio_pci/parameters/enable_sriov'],
+  ...['vfio_iommu_type1/parameters/allow_unsafe_interrupts', 'vfio_pci/parameters/nointxmask'],
+  ...['vfio_iommu_type1/parameters/disable_hugepages', 'vfio_pci/parameters/disable_idle_d3'],
+  'vfio_pci/parameters/disable_denylist',
+]
 const READS: readonly string[] = [
   ...['class', 'vendor', 'device', 'revision', 'subsystem_vendor', 'subsystem_device', 'modalias'],
   ...['uevent', 'resource', 'numa_node', 'msi_bus', 'broken_parity_status', 'ari_enabled'],
@@ -54,6 +66,8 @@ const MAKERS: readonly (readonly [number, Maker])[] = [
   [3, (world) => ofAny(world, 'enable', ['0', '1', 'x', '2', ''])],
   [8, writeType],
   [2, (world) => ofAny(world, 'uevent', ['add', 'change', 'remove', 'bogus', 'add x y', ''])],
+  [4, (world) => ofAny(world, world.pick(QUIET_FILES) ?? '', NUMBERS)],
+  [3, writeParameter],
   [6, read],
   [3, plug],
 ]
@@ -71,7 +85,7 @@ export function fileStep(world: World): Operation | undefined {
 
 /** One write, or what has to be done first so that it does not wait for ever. */
 export function write(world: World, path: string, text: string): Operation | undefined {
-  if (wakesVirtual(world, path, text)) return undefined
+  if (wakesVirtual(world, path, text) || losesVirtual(world, path, text)) return undefined
   const inUse = blockers(world, path, text)
   if (inUse.length === 0) return { kind: 'write', path, text }
   if (world.random.percent(30)) return { kind: 'blocked-write', path, text, close: inUse }
@@ -94,6 +108,20 @@ function wakesVirtual(world: World, path: string, text: string): boolean {
   if (path.endsWith('/driver_override')) return named === 'nvme'
   if (!path.endsWith('/drivers_probe') || !virtual.includes(named)) return false
   return world.value(named, 'driver_override') === '(null)'
+}
+
+/**
+ * Whether virtual functions could lose their hardware: QEMU's go when the physical one is reset, and stay
+ * away, because their enable bit stays set and the kernel takes them for restored. A physical function
+ * that a user has is reset whenever the user likes.
+ */
+function losesVirtual(world: World, path: string, text: string): boolean {
+  const address = path.split('/')[5] ?? ''
+  if (path.endsWith('/sriov_numvfs'))
+    return world.driver(address) === 'vfio-pci' && Number(text) > 0
+  if (!path.endsWith('/reset') || text !== '1') return false
+  const functions = world.functions()
+  return virtualOf(world, address).some((virtual) => functions.includes(virtual))
 }
 
 /** Open devices that a write would wait for. */
@@ -204,8 +232,16 @@ function remove(world: World): Operation | undefined {
 
 function rescan(world: World): Operation | undefined {
   const text = world.pick(['1', '1', '1', '1', '0', 'x']) ?? '1'
-  if (world.random.percent(70)) return write(world, `${BUS}/rescan`, text)
-  return write(world, device(anyAddress(world), 'rescan'), text)
+  if (world.random.percent(60)) return write(world, `${BUS}/rescan`, text)
+  if (world.random.percent(70)) return write(world, device(anyAddress(world), 'rescan'), text)
+  const address = anyAddress(world)
+  return write(world, `/sys/class/pci_bus/${address.slice(0, 7)}/rescan`, text)
+}
+
+function writeParameter(world: World): Operation | undefined {
+  const path = `/sys/module/${world.pick(PARAMETERS) ?? ''}`
+  const values = path.endsWith('limit') ? [...NUMBERS, '65535', '65535'] : SWITCHES
+  return write(world, path, world.pick(values) ?? '')
 }
 
 function writeType(world: World): Operation | undefined {
@@ -215,6 +251,9 @@ function writeType(world: World): Operation | undefined {
 }
 
 function read(world: World): Operation {
+  if (world.random.percent(15)) {
+    return { kind: 'read', path: `/sys/module/${world.pick(PARAMETERS) ?? ''}` }
+  }
   return { kind: 'read', path: device(anyAddress(world), world.pick(READS) ?? 'class') }
 }
 
@@ -222,6 +261,9 @@ function plug(world: World): Operation | undefined {
   const newcomer = world.pick(world.universe.newcomers)
   if (newcomer === undefined) return undefined
   if (!world.plugged.has(newcomer.name)) return { kind: 'plug', newcomer: newcomer.name }
+  // Who would let go of the card went with the bridge.
+  const bridge = world.universe.above[newcomer.address]
+  if (bridge !== undefined && !world.functions().includes(bridge)) return undefined
   const [first] = slotsOf(world, [newcomer.address])
   if (first !== undefined) return { kind: 'close', slot: first }
   return { kind: 'unplug', newcomer: newcomer.name }

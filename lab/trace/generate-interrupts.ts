@@ -1,4 +1,4 @@
-/** Arguments of VFIO_DEVICE_SET_IRQS: every combination of data and action, mostly those that work. */
+/** Arguments of VFIO_DEVICE_SET_IRQS: every combination of data and action, many that work. */
 import { encodeStructure } from '../../src/kernel/abi/structure.ts'
 import { IRQ_SET, IRQ_SET_FLAG } from '../../src/kernel/abi/vfio.ts'
 import type { Argument, Patch } from './operation.ts'
@@ -9,13 +9,15 @@ export function setIrqs(world: World): Argument {
   const { random } = world
   const { dataNone, dataBool, dataEventfd } = IRQ_SET_FLAG
   const { actionMask, actionUnmask, actionTrigger } = IRQ_SET_FLAG
-  const data = world.pick([dataNone, dataBool, dataEventfd, dataEventfd]) ?? dataNone
-  const trigger = random.percent(70)
+  const plain = random.percent(40)
+  const any = world.pick([dataNone, dataBool, dataEventfd, dataEventfd]) ?? dataNone
+  const data = plain ? dataEventfd : any
+  const trigger = plain || random.percent(70)
   const action = trigger ? actionTrigger : (world.pick([actionMask, actionUnmask]) ?? actionMask)
-  const flags = random.percent(95) ? data | action : random.between(0, 0x7f)
+  const flags = plain || random.percent(95) ? data | action : random.between(0, 0x7f)
   const index = random.between(0, 5)
-  const start = random.percent(85) ? 0 : random.between(0, 3)
-  const count = random.percent(25) ? 0 : random.between(1, 3)
+  const start = plain || random.percent(85) ? 0 : random.between(0, 3)
+  const count = plain ? 1 : random.percent(25) ? 0 : random.between(1, 3)
   const width = (flags & dataEventfd) !== 0 ? 4 : (flags & dataBool) !== 0 ? 1 : 0
   const size = IRQ_SET.bytes + width * count
   const argsz = random.percent(95) ? size : (world.pick([12, 19, 20, size - 1]) ?? size)

@@ -3,6 +3,7 @@
  * steps bring some group nearer to a user, or nearer to its kernel drivers again, and the rest are
  * calls that are wrong, early, late or odd.
  */
+import { survivable } from './fragile.ts'
 import { fileStep, write } from './generate-files.ts'
 import { containerCall, deviceCall, groupCall } from './generate-calls.ts'
 import type { Operation } from './operation.ts'
@@ -14,7 +15,8 @@ const ATTEMPTS = 50
 export function nextOperation(world: World): Operation {
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const operation = draw(world)
-    if (operation !== undefined) return operation
+    const survived = operation && survivable(world, operation)
+    if (survived !== undefined) return survived
   }
   return { kind: 'read', path: `${BUS}/drivers_autoprobe` }
 }
@@ -22,11 +24,11 @@ export function nextOperation(world: World): Operation {
 function draw(world: World): Operation | undefined {
   const { random } = world
   const kind = random.between(1, 100)
-  if (kind <= 42) return purposeful(world)
-  if (kind <= 66) return fileStep(world)
-  if (kind <= 72) return openOrClose(world)
-  if (kind <= 84) return containerCall(world)
-  if (kind <= 90) return groupCall(world)
+  if (kind <= 38) return purposeful(world)
+  if (kind <= 61) return fileStep(world)
+  if (kind <= 66) return openOrClose(world)
+  if (kind <= 77) return containerCall(world)
+  if (kind <= 83) return groupCall(world)
   return deviceCall(world)
 }
 

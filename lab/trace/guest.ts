@@ -84,7 +84,7 @@ async function main(seed: number, steps: number, directory: string): Promise<voi
   const drivers = kernel.list('/sys/bus/pci/drivers')
   host.say({ start: Object.fromEntries(state), machine, newcomers, drivers })
   const log = openSync('/dev/console', 'w')
-  const world = new World(traceUniverse, new Random(seed), side.performer, state)
+  const world = new World(traceUniverse, new Random(seed), side, machine.kernelRelease)
   for (let step = 1; step <= steps; step++) {
     const operation = nextOperation(world)
     // The host keeps the console: in case the guest dies of this very step.

@@ -60,4 +60,5 @@ export const traceUniverse: Universe = {
     '0000:03:02.0': '0000:02:00.0',
     '0000:03:03.0': '0000:02:00.0',
   },
+  sharedBus: { bridge: '0000:02:00.0', newcomer: 'edu' },
 }

@@ -77,15 +77,3 @@ export function changes(
   for (const name of before.keys()) if (!after.has(name)) changed[name] = null
   return changed
 }
-
-export function withChanges(
-  before: VisibleState,
-  changed: Readonly<Record<string, string | null>>,
-): VisibleState {
-  const after = new Map(before)
-  for (const [name, value] of Object.entries(changed)) {
-    if (value === null) after.delete(name)
-    else after.set(name, value)
-  }
-  return after
-}

@@ -14,7 +14,7 @@ export const SLOT_COUNTS: Readonly<Record<SlotTable, number>> = {
 }
 export const COUNTER_COUNT = 3
 /** Memory for DMA, in bytes. */
-export const MEMORY_BYTES = 16 * 4096
+export const MEMORY_BYTES: number = 16 * 4096
 
 /** A driver may reset hardware, and an emulated machine is slow; nothing that ends takes this long. */
 const WRITE_DEADLINE_MS = 60_000

@@ -50,8 +50,9 @@ export async function recordTrace(
 ): Promise<Trace> {
   await guest.run({ run: prepareScript })
   const command = `node ${program} ${seed} ${stepCount} ${DIRECTORY}`
-  // When it dies, whoever waits at a pipe is let go.
-  const watched = `(${command}; cat ${DIRECTORY}/in & : >${DIRECTORY}/out)`
+  // When it dies, whoever waits at a pipe is let go. The reader is nobody's child: the end of a child
+  // would interrupt the shell while it opens the other pipe.
+  const watched = `(${command}; (cat ${DIRECTORY}/in &); : >${DIRECTORY}/out)`
   await guest.run({ run: `${watched} </dev/null >${DIRECTORY}/log 2>&1 3<&- &` })
   let first: First | undefined
   const steps: StepRecord[] = []

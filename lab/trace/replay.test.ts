@@ -48,7 +48,7 @@ describe('replayTrace()', () => {
 })
 
 describe('nextOperation()', () => {
-  const steps = 1_200
+  const steps = 1_800
 
   async function run(seed: number): Promise<readonly StepRecord[]> {
     const { machine } = recordedTrace('6.12')
@@ -60,9 +60,9 @@ describe('nextOperation()', () => {
     }
     const kernel = modelKernel(bootModel(machine), { clock })
     const side = new TraceSide(kernel, { ignored: traceUniverse.ignored, calmMs: 0 })
-    const state = await side.start()
+    await side.start()
     const universe = { ...traceUniverse, newcomers: [] }
-    const world = new World(universe, new Random(seed), side.performer, state)
+    const world = new World(universe, new Random(seed), side, machine.kernelRelease)
     const records: StepRecord[] = []
     for (let step = 0; step < steps; step++) {
       const operation = nextOperation(world)

@@ -72,7 +72,9 @@ export class TraceSide {
 /** Whether the kernel may go on after the call has returned. */
 function leavesWork(operation: Operation): boolean {
   if (operation.kind === 'blocked-write') return true
-  return operation.kind === 'write' && /\/(power\/control|new_id)$/.test(operation.path)
+  return (
+    operation.kind === 'write' && /\/(power\/control|new_id|d3cold_allowed)$/.test(operation.path)
+  )
 }
 
 /** The event loop looks at all descriptors before it goes round. */

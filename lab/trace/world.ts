@@ -21,6 +21,8 @@ export type Universe = {
   readonly virtual: Readonly<Record<string, readonly string[]>>
   /** Bridge above each function, where it matters. */
   readonly above: Readonly<Record<string, string>>
+  /** A bus whose functions share a requester id: the bridge to it, and the newcomer that comes there. */
+  readonly sharedBus: { readonly bridge: string; readonly newcomer: string }
 }
 
 /** A device that is plugged in and taken out; `properties` are QEMU's. */
@@ -36,17 +38,28 @@ export class World {
   readonly performer: Performer
   state: VisibleState
   /** Groups whose devices are on their way to a user; all others are on their way back. */
-  readonly wanted = new Set<string>()
-  readonly plugged = new Set<string>()
+  readonly wanted: Set<string> = new Set()
+  readonly plugged: Set<string> = new Set()
+  /** The kernel loses a shared context entry with each function that goes, see fragile.ts. */
+  readonly fragile: boolean
+  /** It did, and no function has come since. So it is at the start: all newcomers have come and gone. */
+  entryLost = true
   /** Group slots that are in a container, by their names. */
   readonly #containerOf = new Map<string, string>()
   readonly #iommuSet = new Set<string>()
 
-  constructor(universe: Universe, random: Random, performer: Performer, state: VisibleState) {
+  /** @param release of the running kernel */
+  constructor(
+    universe: Universe,
+    random: Random,
+    { performer, state }: { readonly performer: Performer; readonly state: VisibleState },
+    release: string,
+  ) {
     this.universe = universe
     this.random = random
     this.performer = performer
     this.state = state
+    this.fragile = release.startsWith('6.1.')
   }
 
   /** Addresses of all functions there are. */
@@ -69,6 +82,12 @@ export class World {
 
   groups(): readonly string[] {
     return [...this.state.keys()].flatMap((name) => /^group (\d+) devices$/.exec(name)?.[1] ?? [])
+  }
+
+  /** Functions that share a requester id. */
+  #sharing(): readonly string[] {
+    const { above, sharedBus } = this.universe
+    return this.functions().filter((one) => above[one] === sharedBus.bridge)
   }
 
   /** Whether a function is a virtual one. */
@@ -113,7 +132,11 @@ export class World {
 
   /** Takes notice of a step that was done. */
   learn(operation: Operation, outcome: Outcome, state: VisibleState): void {
+    const before = this.#sharing()
     this.state = state
+    const after = this.#sharing()
+    if (before.some((one) => !after.includes(one))) this.entryLost = true
+    if (after.some((one) => !before.includes(one))) this.entryLost = false
     if (outcome.error !== undefined) return
     if (operation.kind === 'plug') this.plugged.add(operation.newcomer)
     if (operation.kind === 'unplug') this.plugged.delete(operation.newcomer)

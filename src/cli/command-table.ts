@@ -12,6 +12,8 @@ export interface CommandEntry {
   readonly summary: string
   /** Flags and description of the command's own options. */
   readonly options: readonly (readonly [flags: string, description: string])[]
+  /** What the command's own help says beyond that; empty = nothing. */
+  readonly explanation: string
   /** Not shown in the help. */
   readonly hidden: boolean
   readonly load: () => Promise<{ readonly run: CommandRunner }>
@@ -38,6 +40,21 @@ const REQUEST_OPTIONS: CommandEntry['options'] = [
   ['--confirm <seconds>', 'undo it unless `isogroup confirm` comes in time'],
   STATE_OPTION,
 ]
+const CHANGES = `
+Changes, as many as wanted, made in this order:
+  acs=on@PORT, acs=off@PORT  the port has ACS, or has none
+  move DEVICE PORT           the card goes into another port
+  add KIND PORT              a new device, which later changes call new1, new2
+  remove DEVICE              the function is taken out, with all below it
+  vfs DEVICE N               N virtual functions
+  bind DEVICE DRIVER         another driver takes it; "none": nobody
+  kernel=VERSION             another kernel, such as kernel=6.1
+  intremap=on|off            interrupt remapping
+  iommu=on|off               the IOMMU
+
+DEVICE is a function in any form of a target. PORT is a bridge, or a root bus
+such as 0000:00. \`add ? 0000:00\` lists the kinds. Nothing happens to the host.
+`
 
 export const COMMANDS: readonly CommandEntry[] = [
   entry('ls', [], 'every group: strength, who holds it, devices', () => import('./commands/ls.ts')),
@@ -60,12 +77,15 @@ export const COMMANDS: readonly CommandEntry[] = [
     'the groups the topology asks for, and differences',
     () => import('./commands/predict.ts'),
   ),
-  entry(
-    'what-if',
-    ['<change...>'],
-    'groups before and after a change of the machine',
-    () => import('./commands/what-if.ts'),
-  ),
+  {
+    ...entry(
+      'what-if',
+      ['<change...>'],
+      'groups before and after a change of the machine',
+      () => import('./commands/what-if.ts'),
+    ),
+    explanation: CHANGES,
+  },
   entry(
     'doctor',
     [],
@@ -178,5 +198,5 @@ function entry(
   summary: string,
   load: CommandEntry['load'],
 ): CommandEntry {
-  return { name, arguments: args, summary, options: [], hidden: false, load }
+  return { name, arguments: args, summary, options: [], explanation: '', hidden: false, load }
 }

@@ -16,7 +16,7 @@ describe('commands.md', () => {
   const text = readFileSync(PATH, 'utf8')
 
   it('has a section for every command, and none for anything else', () => {
-    const sections = [...text.matchAll(/^## (\w+)/gm)].map((match) => match[1])
+    const sections = [...text.matchAll(/^## ([\w-]+)/gm)].map((match) => match[1])
     const names = COMMANDS.filter(({ hidden }) => !hidden).map(({ name }) => name)
     expect(sections).toEqual(names)
   })

@@ -1,10 +1,11 @@
 /** The command line as commander parses it: global options before or after the command. */
 import { Command, CommanderError, Help } from 'commander'
 import { IsogroupError } from '../base/errors.ts'
-import { type KernelVersion, parseKernelVersion } from '../base/kernel-version.ts'
+import type { KernelVersion } from '../base/kernel-version.ts'
 import { COMMANDS, type CommandEntry, GLOBAL_OPTIONS } from './command-table.ts'
 import { HELP_OPTION, helpText } from './help.ts'
 import type { CommandOptions } from './invocation.ts'
+import { kernelVersion } from './kernel-word.ts'
 import { nearest } from './nearest.ts'
 import type { ColorChoice } from './screen.ts'
 
@@ -105,6 +106,7 @@ function addCommand(
     .command(entry.name, { hidden: entry.hidden })
     .description(entry.summary)
     .allowExcessArguments(false)
+  if (entry.explanation !== '') command.addHelpText('after', entry.explanation)
   for (const argument of entry.arguments) command.argument(argument)
   for (const [flags, description] of entry.options) {
     if (flags.includes('<')) command.option(flags, description, collect)
@@ -128,13 +130,7 @@ function entryNamed(name: string): CommandEntry {
 
 function kernelOption(text: string | undefined): KernelVersion | null {
   if (text === undefined) return null
-  const version = parseKernelVersion(text)
-  if (version !== null) return version
-  throw new IsogroupError(
-    'usage',
-    `--kernel "${text}" is no kernel version`,
-    'give it as `uname -r` prints it: --kernel 6.12',
-  )
+  return kernelVersion(text, `--kernel "${text}"`, '--kernel 6.12')
 }
 
 function colorOption(text: string | undefined): ColorChoice {

@@ -37,6 +37,17 @@ describe('the command line', () => {
     for (const line of stdout.split('\n')) expect(line.length).toBeLessThanOrEqual(80)
   })
 
+  it('explains in the help of what-if every change that there is', async () => {
+    const { stdout } = await run(['what-if', '--help'])
+    const { stderr } = await run(['what-if', ' '], {
+      host: hostOf(describeSnapshot({ functions: [] })),
+    })
+    const forms = /changes are (.*)/.exec(stderr)?.[1]?.split(', ') ?? []
+    expect(forms).toHaveLength(12)
+    for (const form of forms) expect(stdout).toContain(form.split(/[ =]/)[0])
+    for (const line of stdout.split('\n')) expect(line.length).toBeLessThanOrEqual(80)
+  })
+
   it('prints the help of a command', async () => {
     const { exit, stdout } = await run(['capture', '--help'])
     expect(exit).toBe(0)

@@ -3,12 +3,16 @@
  * kernel does; isolation/groups derives all groups at once from the registers.
  */
 import { describe, expect, it } from 'vitest'
+import { fromHex, toHex } from '../base/hex-bytes.ts'
 import { predictGroups } from '../isolation/groups/predict.ts'
 import { rulesFor } from '../isolation/groups/rules.ts'
 import type { HostSnapshot } from '../isolation/host.ts'
 import { describeSnapshot } from '../isolation/snapshot.case.ts'
 import { buildTopology } from '../isolation/topology/topology.ts'
+import type { Kernel } from '../kernel/kernel.ts'
+import { linuxHost } from '../linux/linux-host.ts'
 import { createUnits } from '../model/iommu/units.ts'
+import { buildMachine } from '../model/machine/builder.ts'
 import type { MachineDescription } from '../model/machine/description.ts'
 import { type KernelParts, kernelParts } from '../model/machine/kernel-parts.ts'
 import { PciDevice } from '../model/pci/pci-device.ts'
@@ -16,6 +20,8 @@ import { enableSriov } from '../model/pci/sriov.ts'
 import { runNow } from '../model/task.ts'
 import { hex } from '../pci/address.ts'
 import { decodeConfig } from '../pci/config-decode.ts'
+import { parseModel } from './model-file.ts'
+import { bootKernel } from './model-host.ts'
 import { randomMachine } from './random-machine.case.ts'
 
 /** ISOGROUP_MACHINES and ISOGROUP_SEED look at more and at others. */
@@ -82,34 +88,114 @@ function normal(groups: readonly (readonly string[])[]): Groups {
   return groups.map((members) => [...members].sort().join(' ')).sort()
 }
 
+/** A test each, so that the runner hears of progress. */
+const BATCH = 1000
+const BATCHES = Array.from({ length: Math.ceil(MACHINES / BATCH) }, (_, n) => n * BATCH)
+
 describe('two formulations of grouping', () => {
-  it(`give the same partition on ${String(MACHINES)} random machines`, () => {
-    const count = { functions: 0, virtual: 0, shared: 0, hosted: 0 }
-    const time = { make: 0, boot: 0, snap: 0, predict: 0 }
-    for (let seed = FIRST_SEED; seed < FIRST_SEED + MACHINES; seed++) {
-      const a = performance.now()
-      const machine = randomMachine(seed)
-      const b = performance.now()
-      const parts = formGroups(machine)
-      const c = performance.now()
-      const snapshot = snapshotOf(parts)
-      const d = performance.now()
-      const groups = formed(parts)
-      const wanted = predicted(snapshot)
-      // Comparing lists with `expect` would take longer than all the rest.
-      if (groups.join() !== wanted.join()) {
-        expect({ seed, groups }).toEqual({ seed, groups: wanted })
+  const count = { machines: 0, functions: 0, virtual: 0, shared: 0, hosted: 0 }
+
+  it.each(BATCHES)(
+    'give the same partition on random machines from number %i on',
+    (from) => {
+      const first = FIRST_SEED + from
+      for (let seed = first; seed < first + Math.min(BATCH, MACHINES - from); seed++) {
+        const machine = randomMachine(seed)
+        const parts = formGroups(machine)
+        const snapshot = snapshotOf(parts)
+        const groups = formed(parts)
+        const wanted = predicted(snapshot)
+        // Comparing lists with `expect` would take longer than all the rest.
+        if (groups.join() !== wanted.join()) {
+          expect({ seed, groups }).toEqual({ seed, groups: wanted })
+        }
+        count.machines += 1
+        count.functions += snapshot.functions.length
+        count.virtual += devicesOf(parts).filter((one) => one.physicalFunction !== null).length
+        count.shared += groups.filter((members) => members.includes(' ')).length
+        count.hosted += machine.hostedBuses.length
       }
-      const e = performance.now()
-      time.make += b - a
-      time.boot += c - b
-      time.snap += d - c
-      time.predict += e - d
-      count.functions += snapshot.functions.length
-      count.virtual += devicesOf(parts).filter((one) => one.physicalFunction !== null).length
-      count.shared += groups.filter((members) => members.includes(' ')).length
-      count.hosted += machine.hostedBuses.length
-    }
-    console.log(count, time, process.cpuUsage())
-  }, 240_000)
+    },
+    60_000,
+  )
+
+  it('were asked about machines with something to group', () => {
+    expect(count.machines).toBe(MACHINES)
+    expect(count.functions).toBeGreaterThan(10 * MACHINES)
+    expect(count.shared).toBeGreaterThan(MACHINES)
+    expect(count.virtual).toBeGreaterThan(MACHINES / 10)
+    expect(count.hosted).toBeGreaterThan(MACHINES / 100)
+  })
+})
+
+/**
+ * The hole: the kernel marks a function above 0 as one of several (pci_scan_slot) only after it was added,
+ * and grouping happens at the adding. At boot the IOMMU comes later and finds the mark; on hot add it
+ * does not, unless the function's own header has it.
+ */
+describe('where the two differ by design: a function that is added again', () => {
+  const [FIRST, SECOND] = ['0000:01:00.0', '0000:01:00.1']
+  const SHARED = `${FIRST} ${SECOND}`
+
+  /** A card below a port with ACS whose second function may lack the multifunction bit. */
+  function card(secondHasBit: boolean): MachineDescription {
+    const machine = buildMachine(
+      parseModel({
+        ...{ format: 'isogroup-model', version: 1, name: 'card', title: 'card' },
+        iommu: { kind: 'intel' },
+        buses: [
+          {
+            devices: [
+              { kind: 'host-bridge' },
+              {
+                kind: 'root-port',
+                below: [{ functions: [{ kind: 'nic' }, { kind: 'nic' }] }],
+              },
+            ],
+          },
+        ],
+      }).form,
+    )
+    const functions = machine.functions.map((fn) => {
+      if (fn.at !== SECOND || secondHasBit) return fn
+      const config = fromHex(fn.config)
+      config[0x0e] = (config[0x0e] ?? 0) & 0x7f
+      return { ...fn, config: toHex(config) }
+    })
+    return { ...machine, functions }
+  }
+
+  async function removedAndFound(kernel: Kernel): Promise<void> {
+    const one = new TextEncoder().encode('1')
+    await kernel.write(`/sys/bus/pci/devices/${SECOND}/remove`, one, 1000)
+    await kernel.write('/sys/bus/pci/rescan', one, 1000)
+  }
+
+  function grouped(kernel: Kernel): Groups {
+    const { groups } = linuxHost(kernel, 'test').snapshot()
+    return groups.known ? normal(groups.value.map(({ members }) => members)) : []
+  }
+
+  it('has another group than a fresh boot would give it, as GRP-HOTPLUG-SPLIT foretells', async () => {
+    const kernel = bootKernel(card(false))
+    const snapshot = linuxHost(kernel, 'test').snapshot()
+    const prediction = predictGroups(buildTopology(snapshot), snapshot, rulesFor(snapshot, null))
+    expect(prediction.warnings.map(({ code, about }) => [code, about])).toEqual([
+      ['GRP-HOTPLUG-SPLIT', [SECOND, FIRST]],
+    ])
+    expect(grouped(kernel)).toContain(SHARED)
+    await removedAndFound(kernel)
+    expect(grouped(kernel)).toEqual(expect.arrayContaining([FIRST, SECOND]))
+    expect(predicted(linuxHost(kernel, 'test').snapshot())).toContain(SHARED)
+    expect(grouped(bootKernel(card(false)))).toContain(SHARED)
+  })
+
+  it('has its old group again where its own header has the bit, and nothing is foretold', async () => {
+    const kernel = bootKernel(card(true))
+    const snapshot = linuxHost(kernel, 'test').snapshot()
+    const prediction = predictGroups(buildTopology(snapshot), snapshot, rulesFor(snapshot, null))
+    expect(prediction.warnings).toEqual([])
+    await removedAndFound(kernel)
+    expect(grouped(kernel)).toContain(SHARED)
+  })
 })

@@ -8,10 +8,10 @@
 import { IsogroupError } from '../base/errors.ts'
 import { formatKernelVersion, type KernelVersion } from '../base/kernel-version.ts'
 import type { Host, HostSnapshot } from '../isolation/host.ts'
-import { Errno } from '../model/errno.ts'
 import { deviceKindTexts, deviceTemplate } from '../model/hardware/devices/catalogue.ts'
 import { applyChanges, type ChangedMachine } from '../model/machine/change/apply-changes.ts'
 import type { Change } from '../model/machine/change/change.ts'
+import { Refusal } from '../model/machine/change/refusal.ts'
 import type { MachineDescription } from '../model/machine/description.ts'
 import { type BootedHost, bootedHost } from './model-host.ts'
 import { builtInTwin } from './open-host.ts'
@@ -25,12 +25,22 @@ export interface WhatIf {
   readonly after: Host
   /** Name after the change by name before it, of every function; null = gone. */
   readonly addresses: ReadonlyMap<string, string | null>
+  /** What was added, in the order of the changes. */
+  readonly added: readonly AddedDevice[]
   /** How the changes were understood, and what of them the kernel did not take. */
   readonly notes: readonly string[]
   /** What was not known of the host, and how the twin has it. */
   readonly assumed: readonly string[]
   /** Devices that the host groups otherwise than the twin: about them the answer may be wrong. */
   readonly deviations: readonly string[]
+}
+
+export interface AddedDevice {
+  /** What changes call it: "new1". */
+  readonly name: string
+  /** Kind of device. */
+  readonly what: string
+  readonly address: string
 }
 
 /** Devices that `add` knows. */
@@ -55,12 +65,15 @@ export async function whatIf(
   const after = bootedHost(changed.machine)
   const [old, fresh] = [before.host.snapshot(), after.host.snapshot()]
   const addresses = namesAfter(old, fresh, changed.addresses)
+  const added = addedDevices(changes, changed.added)
   return {
     before: before.host,
     after: after.host,
     addresses,
+    added,
     notes: [
       ...changed.notes,
+      ...added.map(({ name, what, address }) => `${name} (${what}) is ${address}`),
       ...addressNotes(changed.addresses),
       ...unboundNotes(changes, addresses, fresh, after),
     ],
@@ -82,13 +95,23 @@ function change(machine: MachineDescription, changes: readonly Change[]): Change
   try {
     return applyChanges(machine, changes, deviceTemplate)
   } catch (cause) {
-    if (!(cause instanceof Errno)) throw cause
-    const message = cause.message.slice(cause.message.indexOf(': ') + 2)
-    throw new IsogroupError('bad-change', message, HINT, { cause })
+    if (!(cause instanceof Refusal)) throw cause
+    throw new IsogroupError('bad-change', cause.why, cause.next, { cause })
   }
 }
 
-const HINT = '`isogroup tree` shows the ports and what is in them'
+/** Those that a later change removed are left out. */
+function addedDevices(
+  changes: readonly Change[],
+  places: ReadonlyMap<string, string>,
+): readonly AddedDevice[] {
+  const kinds = changes.flatMap((one) => (one.kind === 'add' ? [one.what] : []))
+  return kinds.flatMap((what, n) => {
+    const name = `new${String(n + 1)}`
+    const address = places.get(name)
+    return address === undefined ? [] : [{ name, what, address }]
+  })
+}
 
 /** Virtual functions are made anew: the nth of a physical function stays the nth. */
 function namesAfter(
@@ -117,7 +140,8 @@ function namesAfter(
 const RENAMED_MAX = 6
 
 function addressNotes(addresses: ReadonlyMap<string, string>): readonly string[] {
-  const moved = [...addresses].filter(([old, now]) => old !== now)
+  // As texts, addresses of one domain sort as they should.
+  const moved = [...addresses].filter(([old, now]) => old !== now).sort()
   if (moved.length === 0) return []
   const shown = moved.slice(0, RENAMED_MAX).map(([old, now]) => `${old} becomes ${now}`)
   const rest = moved.length - shown.length

@@ -26,11 +26,14 @@ export async function run(invocation: Invocation, args: readonly string[]): Prom
   const before = side(answer.before.snapshot())
   const after = side(answer.after.snapshot())
   const differences = assessmentDifference(before.assessment, after.assessment, answer.addresses)
-  const { notes, assumed, deviations } = answer
+  const { notes, assumed, deviations, added } = answer
   if (invocation.json) {
     const name = host.snapshot().source
-    const told = { host: name, changes, before, after, differences, notes, assumed, deviations }
-    printJson(out, 'WhatIf', whatIfJson(told))
+    const renamed = [...answer.addresses]
+      .filter(([old, now]) => old !== now)
+      .map(([old, now]) => ({ before: old, after: now }))
+    const told = { host: name, changes, before, after, differences, added, renamed }
+    printJson(out, 'WhatIf', whatIfJson({ ...told, notes, assumed, deviations }))
     return
   }
   const shown = [...before.functions.values(), ...after.functions.values()]
@@ -62,7 +65,7 @@ function side(snapshot: HostSnapshot): Side {
 function summary(differences: readonly Difference[], before: Side, after: Side): string {
   const count = after.assessment.groups.length
   const groups = `${counted(before.assessment.groups.length, 'group')} before, ${String(count)} after`
-  if (differences.length === 0) return `${groups}: nothing would be different`
+  if (differences.length === 0) return `${groups}: no group would be different`
   return `${groups}: ${counted(differences.length, 'difference')}`
 }
 

@@ -2,7 +2,7 @@
 import type { Assessment } from '../../isolation/assess/assess.ts'
 import type { Difference } from '../../isolation/difference/difference.ts'
 import type { HostSnapshot } from '../../isolation/host.ts'
-import type { Change } from '../../open/what-if.ts'
+import type { AddedDevice, Change } from '../../open/what-if.ts'
 import { type GroupListJson, groupListJson } from './group-json.ts'
 
 export interface WhatIfJson {
@@ -12,6 +12,9 @@ export interface WhatIfJson {
   readonly before: SideJson
   readonly after: SideJson
   readonly differences: readonly Difference[]
+  readonly added: readonly AddedDevice[]
+  /** Functions whose address is another one after the changes; null = gone. */
+  readonly renamed: readonly { readonly before: string; readonly after: string | null }[]
   readonly notes: readonly string[]
   /** What was not known of the host, and how its twin has it. */
   readonly assumed: readonly string[]

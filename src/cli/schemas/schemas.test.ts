@@ -44,8 +44,11 @@ function samples(host: Host): readonly [string, string, string] {
   return [at(0), at(Math.floor(functions.length / 2)), at(functions.length - 1)]
 }
 
+/** Ten thousand times the same tells no more. */
+const MACHINES = machineNames().filter((name) => name !== 'singletons-10000')
+
 describe('what the commands print', () => {
-  for (const name of machineNames()) {
+  for (const name of MACHINES) {
     it(`is valid for machine ${name}`, async () => {
       const host = await openHost(`model:${name}`)
       const [first, middle, last] = samples(host)

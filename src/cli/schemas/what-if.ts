@@ -3,13 +3,16 @@ import * as v from 'valibot'
 import { groupMembers, strength, ungroupedDevice, viability } from './group-list.ts'
 import { address, groupId, result, verdict } from './shared-shapes.ts'
 
+const device = v.pipe(v.string(), v.description('an address, or "new1" of an added device'))
+const port = v.pipe(v.string(), v.description('the same, or a root bus: "0000:00"'))
+
 const change = v.variant('kind', [
-  v.strictObject({ kind: v.literal('acs'), on: v.boolean(), port: address }),
-  v.strictObject({ kind: v.literal('move'), device: address, port: address }),
-  v.strictObject({ kind: v.literal('add'), what: v.string(), port: address }),
-  v.strictObject({ kind: v.literal('remove'), device: address }),
-  v.strictObject({ kind: v.literal('vfs'), device: address, count: v.number() }),
-  v.strictObject({ kind: v.literal('bind'), device: address, driver: v.nullable(v.string()) }),
+  v.strictObject({ kind: v.literal('acs'), on: v.boolean(), port: device }),
+  v.strictObject({ kind: v.literal('move'), device, port }),
+  v.strictObject({ kind: v.literal('add'), what: v.string(), port }),
+  v.strictObject({ kind: v.literal('remove'), device }),
+  v.strictObject({ kind: v.literal('vfs'), device, count: v.number() }),
+  v.strictObject({ kind: v.literal('bind'), device, driver: v.nullable(v.string()) }),
   v.strictObject({ kind: v.literal('kernel'), version: v.string() }),
   v.strictObject({ kind: v.literal('intremap'), on: v.boolean() }),
   v.strictObject({ kind: v.literal('iommu'), on: v.boolean() }),
@@ -43,6 +46,17 @@ export const whatIf: v.GenericSchema = result('WhatIf', {
       ),
       viability: v.nullable(v.strictObject({ before: v.string(), after: v.string() })),
     }),
+  ),
+  added: v.array(
+    v.strictObject({
+      name: v.pipe(v.string(), v.description('what changes call it: "new1"')),
+      what: v.string(),
+      address,
+    }),
+  ),
+  renamed: v.pipe(
+    v.array(v.strictObject({ before: address, after: v.nullable(address) })),
+    v.description('functions that have another address after the changes; null: gone'),
   ),
   notes: v.pipe(v.array(v.string()), v.description('how the changes were understood')),
   assumed: v.pipe(

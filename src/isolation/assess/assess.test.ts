@@ -85,14 +85,17 @@ const OPEN_SWITCHES: Readonly<Record<string, string>> = {
 
 describe('assess() on real machines', () => {
   const folder = new URL('../../../machines/', import.meta.url)
-  const files = readdirSync(folder).filter((name) => name.endsWith('.json'))
+  const textOf = (name: string): string => readFileSync(new URL(name, folder), 'utf8')
+  const files = readdirSync(folder).filter(
+    (name) => name.endsWith('.json') && textOf(name).includes('"isogroup-machine"'),
+  )
 
   it('has some to look at', () => {
     expect(files.length).toBeGreaterThanOrEqual(8)
   })
 
   it.each(files)('%s: p2p is no exactly below switches without ACS', (file) => {
-    const machine = parseMachine(JSON.parse(readFileSync(new URL(file, folder), 'utf8')))
+    const machine = parseMachine(JSON.parse(textOf(file)))
     const { groups } = assessSnapshot(machine.snapshot)
     const open = groups.filter(({ strength }) => strength.p2p.verdict === 'no')
     expect(open.map(({ id }) => id).join(' ')).toBe(OPEN_SWITCHES[machine.name] ?? '')

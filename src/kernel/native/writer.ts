@@ -11,6 +11,7 @@
  *        <--               {"errno":16}\n          --
  */
 import { type ChildProcess, spawn } from 'node:child_process'
+import { Socket } from 'node:net'
 import type { Readable, Writable } from 'node:stream'
 import { errnoName } from '../abi/errno.ts'
 import { KernelError } from '../kernel.ts'
@@ -143,7 +144,7 @@ function startWriter(): Writer {
 
 /** Pipes of a child are sockets, which Node's types do not tell. */
 function reference(stream: Readable | Writable, hold: boolean): void {
-  const socket = stream as unknown as { ref(): void; unref(): void }
-  if (hold) socket.ref()
-  else socket.unref()
+  if (!(stream instanceof Socket)) return
+  if (hold) stream.ref()
+  else stream.unref()
 }

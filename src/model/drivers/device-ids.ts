@@ -27,15 +27,18 @@ export function classId(
   return { ...ANY, vendor, class: code, classMask: mask }
 }
 
-/** The ids of a driver in id-rows.ts. */
-export function listedIds(driver: string): readonly DeviceId[] {
+/**
+ * The ids of a driver in id-rows.ts.
+ * @param more what else all of them ask for; the same at every call for the driver
+ */
+export function listedIds(driver: string, more: Partial<DeviceId> = {}): readonly DeviceId[] {
   const known = LISTED.get(driver)
   if (known !== undefined) return known
   const ids: DeviceId[] = []
   for (const row of (ID_ROWS[driver] ?? '').trim().split('\n')) {
     const [vendor = '', devices = ''] = row.split(':')
     for (const device of devices.trim().split(' ')) {
-      ids.push(deviceId(parseInt(vendor, 16), parseInt(device, 16)))
+      ids.push({ ...deviceId(parseInt(vendor, 16), parseInt(device, 16)), ...more })
     }
   }
   LISTED.set(driver, ids)

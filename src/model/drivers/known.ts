@@ -6,6 +6,7 @@
  * Which of them manage DMA ownership themselves (driver_managed_dma): pcieport and pci-stub do,
  * shpchp and uio_pci_generic do not, though neither does DMA.
  */
+import { atLeast } from '../../base/kernel-version.ts'
 import { PCIE_TYPE } from '../../pci/config-facts.ts'
 import type { Driver } from '../driver-core/driver.ts'
 import { Errno } from '../errno.ts'
@@ -21,9 +22,13 @@ import { startNvme, stopNvme } from './nvme-start.ts'
 import { type PciDriverPlan, pciDriver } from './pci-driver.ts'
 
 const BRIDGE = 0x060400
+const NVM_EXPRESS = 0x010802
 const SUBTRACTIVE_BRIDGE = 0x060401
 const EVENT_COLLECTOR = 0x080700
 const REDHAT = 0x1af4
+const INTEL = 0x8086
+/** The host bridge of QEMU's q35 is one. */
+const G33_HOST_BRIDGE = 0x29c0
 /** Pages that a driver without modelled hardware maps. */
 const SOME_PAGES = 2
 
@@ -53,7 +58,7 @@ function planOf({ name, module, managesDma, ids }: DriverDescription): PciDriver
   }
 }
 
-/** drivers/pci/pcie/portdrv.c and drivers/pci/hotplug/shpchp_core.c. */
+/** drivers/pci/pcie/portdrv.c, drivers/pci/hotplug/shpchp_core.c and drivers/char/agp/intel-agp.c. */
 function ports(services: DriverServices): readonly PciDriverPlan[] {
   return [
     {
@@ -76,6 +81,17 @@ function ports(services: DriverServices): readonly PciDriverPlan[] {
       // Whether firmware leaves hot plug to the kernel (ACPI _OSC) only a description can tell.
       refuse: (device) =>
         services.describe(device.name)?.driver === 'shpchp' ? null : refuseSlots(services, device),
+    },
+    {
+      name: 'agpgart-intel',
+      module: 'intel_agp',
+      ids: [deviceId(INTEL, G33_HOST_BRIDGE)],
+      pages: 0,
+      // It looks at every host bridge of its list and stays only where graphics are built in.
+      refuse: ({ name }) =>
+        services.describe(name)?.driver === 'agpgart-intel'
+          ? null
+          : new Errno('ENODEV', 'no graphics in the chipset'),
     },
   ]
 }
@@ -105,14 +121,15 @@ const SHPC = 0x0c
 
 /**
  * shpchp's probe() where ACPI's hot plug came first: registering the slot fails because its name is
- * taken, and the bridge stays enabled.
+ * taken, and the bridge stays enabled. 6.1 calls every failure ENODEV, 6.12 passes it on.
  */
-function refuseSlots({ firmwareHotPlug }: DriverServices, device: PciDevice): Errno {
+function refuseSlots({ context, firmwareHotPlug }: DriverServices, device: PciDevice): Errno {
   if (firmwareHotPlug !== true || device.hardware.config.capability(SHPC) === 0) {
     return new Errno('ENODEV', 'hot plug belongs to firmware')
   }
   enableDevice(device)
-  return new Errno('EBUSY', 'its slot is registered already')
+  const code = atLeast(context.version, 6, 12) ? 'EBUSY' : 'ENODEV'
+  return new Errno(code, 'its slot is registered already')
 }
 
 /** Made when asked: the tables have a thousand ids. */
@@ -128,21 +145,18 @@ function modules(): readonly PciDriverPlan[] {
       refuse: ({ device }) =>
         device >= 0x1000 && device <= 0x107f ? null : new Errno('ENODEV', 'no virtio id'),
     },
-    nvme(),
     { name: 'ahci', module: 'ahci', ids: [...listedIds('ahci'), classId(0x010601)], pages: 2 },
     { name: 'xhci_hcd', module: 'xhci_pci', ids: [classId(0x0c0330)], pages: 4 },
     network('e1000', 'eth'),
     network('e1000e', 'eth'),
+    // Probes in the background, so others that are loaded with it come first.
+    nvme(),
     { ...network('igb', 'eth'), sriov: 'owned' },
     network('igbvf', 'eth'),
     { ...network('ixgbe', 'eth'), sriov: 'owned' },
     { ...network('iwlwifi', 'wlan'), pages: 4 },
     sound(),
-    screen(
-      'i915',
-      'i915',
-      listedIds('i915').map((id) => ({ ...id, ...DISPLAY })),
-    ),
+    screen('i915', 'i915', listedIds('i915', DISPLAY)),
     screen('nouveau', 'nouveau', [classId(0x030000, 0xff0000, 0x10de)]),
     screen('bochs-drm', 'bochs', [deviceId(0x1234, 0x1111)]),
     { name: 'i801_smbus', module: 'i2c_i801', ids: listedIds('i801_smbus'), pages: 0 },
@@ -170,8 +184,13 @@ function nvme(): PciDriverPlan {
   return {
     name: 'nvme',
     module: 'nvme',
-    ids: [...listedIds('nvme'), classId(0x010802)],
+    ids: [...listedIds('nvme'), classId(NVM_EXPRESS)],
     pages: 3,
+    // Given by new_id or an override to something else, it waits for a controller that never gets ready.
+    refuse: ({ hardware }) =>
+      hardware.config.read(0x09, 4) % 2 ** 24 === NVM_EXPRESS
+        ? null
+        : new Errno('ENODEV', 'no NVMe controller'),
     sriov: 'simple',
     services: (names) => {
       const controller = names.next('nvme', 'nvme')

@@ -11,9 +11,8 @@
  * Layouts: PCI Local Bus Specification 3.0 chapter 6, PCI Express Base Specification 7.5-7.9.
  */
 import { CAPABILITY } from '../../pci/config-facts.ts'
-import { capabilityList, extendedCapabilityList } from './capability-list.ts'
 import type { Bar, ResetKind } from './function.ts'
-import { type RegisterMask, registerMasks, virtualFunctionMasks } from './register-masks.ts'
+import { type RegisterLayout, registerLayout, virtualFunctionLayout } from './register-layout.ts'
 
 export interface ConfigSpace {
   /** 256 or 4096. */
@@ -46,13 +45,15 @@ export interface ConfigSpace {
  * @param bytes 256 or 4096, as at power-on; copied
  * @param bars decide which bits of the base address registers are writable
  * @param virtualBars base address registers of the virtual functions (SR-IOV capability)
+ * @param layout of the same bytes and base addresses, where many functions share one
  */
 export function configSpace(
   bytes: Uint8Array,
   bars: readonly Bar[],
   virtualBars: readonly Bar[] = [],
+  layout: RegisterLayout = registerLayout(bytes.slice(), bars, virtualBars),
 ): ConfigSpace {
-  return new Registers(bytes, (view) => registerMasks(view, bars, virtualBars))
+  return new Registers(bytes.slice(), layout)
 }
 
 /**
@@ -63,7 +64,7 @@ export function virtualFunctionConfig(bytes: Uint8Array): ConfigSpace {
   const own = bytes.slice()
   own.fill(0xff, 0, 4)
   own.fill(0, 0x10, 0x28)
-  return new Registers(own, virtualFunctionMasks)
+  return new Registers(own, virtualFunctionLayout(own.slice()))
 }
 
 interface WriteHook {
@@ -77,20 +78,17 @@ class Registers implements ConfigSpace {
   present = true
   readonly #bytes: Uint8Array
   readonly #view: DataView
-  readonly #makeMasks: (view: DataView) => ReadonlyMap<number, RegisterMask>
-  /** By dword offset; made at the first change, since most functions are only read. */
-  #masks: ReadonlyMap<number, RegisterMask> | null = null
-  #capabilities: ReadonlyMap<number, number> | null = null
-  #extended: ReadonlyMap<number, number> | null = null
+  readonly #layout: RegisterLayout
   #writeHooks: WriteHook[] | null = null
   #resetHooks: ((kind: ResetKind) => void)[] | null = null
   #resetting = false
 
-  constructor(bytes: Uint8Array, makeMasks: (view: DataView) => ReadonlyMap<number, RegisterMask>) {
+  /** @param bytes a whole buffer, its own from now on */
+  constructor(bytes: Uint8Array, layout: RegisterLayout) {
     this.size = bytes.length
-    this.#bytes = bytes.slice()
-    this.#view = new DataView(this.#bytes.buffer)
-    this.#makeMasks = makeMasks
+    this.#bytes = bytes
+    this.#view = new DataView(bytes.buffer)
+    this.#layout = layout
   }
 
   read(offset: number, size: 1 | 2 | 4): number {
@@ -116,7 +114,6 @@ class Registers implements ConfigSpace {
   }
 
   poke(offset: number, size: 1 | 2 | 4, value: number): void {
-    this.#needMasks()
     if (size === 1) this.#view.setUint8(offset, value)
     else if (size === 2) this.#view.setUint16(offset, value, true)
     else this.#view.setUint32(offset, value >>> 0, true)
@@ -127,20 +124,18 @@ class Registers implements ConfigSpace {
   }
 
   capability(id: number): number {
-    this.#capabilities ??= capabilityList(this.#view)
-    return this.#capabilities.get(id) ?? 0
+    return this.#layout.capability(id)
   }
 
   extendedCapability(id: number): number {
-    this.#extended ??= extendedCapabilityList(this.#view)
-    return this.#extended.get(id) ?? 0
+    return this.#layout.extendedCapability(id)
   }
 
   reset(kind: ResetKind = 'bus'): void {
     // A device that resets its own registers when it hears of the reset is not told again.
     if (this.#resetting) return
     this.#resetting = true
-    for (const [offset, mask] of this.#needMasks()) {
+    for (const [offset, mask] of this.#layout.masks) {
       const value = this.#view.getUint32(offset, true)
       const changing = (mask.writable | mask.clearable) & ~mask.sticky
       this.#view.setUint32(offset, ((value & ~changing) | (mask.reset & changing)) >>> 0, true)
@@ -159,14 +154,9 @@ class Registers implements ConfigSpace {
     this.#resetHooks.push(hook)
   }
 
-  #needMasks(): ReadonlyMap<number, RegisterMask> {
-    this.#masks ??= this.#makeMasks(this.#view)
-    return this.#masks
-  }
-
   /** @param touched the bits of the dword that the access covers */
   #writeDword(offset: number, written: number, touched: number): void {
-    const mask = this.#needMasks().get(offset)
+    const mask = this.#layout.masks.get(offset)
     if (mask === undefined) return
     const old = this.#view.getUint32(offset, true)
     const writable = mask.writable & touched

@@ -80,7 +80,7 @@ const NO_HARDWARE: TranslationHardware = {
 export class FakeUnit implements IommuUnit {
   readonly name: string
   readonly kind: IommuUnit['kind']
-  readonly hardware = NO_HARDWARE
+  readonly hardware: TranslationHardware = NO_HARDWARE
   isolates = true
   isolatesInterrupts = true
   attributes: Record<string, string> = { version: '1:0', cap: 'd2008c40660462' }

@@ -14,7 +14,8 @@ import { EXTENDED_CAPABILITY } from '../../pci/config-facts.ts'
 import { deviceKinds, type DeviceTemplate, deviceTemplate } from '../hardware/devices/catalogue.ts'
 import { Errno } from '../errno.ts'
 import { removeAcs, withAcs } from './change/acs-registers.ts'
-import { attach, type Branch, harvest, newBranch, type Root, type Tree } from './change/tree.ts'
+import type { Branch, Root, Tree } from './change/branch.ts'
+import { attach, harvest, newBranch } from './change/tree.ts'
 import type { IommuDescription, MachineDescription } from './description.ts'
 import type { BusForm, DeviceForm, FunctionForm, MachineForm } from './machine-form.ts'
 
@@ -141,7 +142,7 @@ function plugFunction(fn: FunctionForm, numbers: Numbers, place: Place): void {
   const { above, path, charges } = place
   const root = 'root' in above ? above.root : above
   const template = templateOf(fn, numbers.multifunction, path)
-  const branch: Branch = { ...newBranch(template, root), original: path }
+  const branch: Branch = { ...newBranch(template, root, path), original: path }
   if ('root' in above) attach(branch, above, numbers.slot, numbers.number)
   else putOnRoot(branch, above, numbers)
   charge(fn, place)

@@ -9,8 +9,9 @@
  * As on a PC, the last GiB below 4 GiB is no memory but the place of device registers and of the
  * interrupt window; what memory would be there continues at 4 GiB. Page 0 is never handed out.
  *
- * Memory is backed in chunks of 2 MiB. An allocation larger than a chunk gets one buffer for all its
- * chunks, so that any allocation is one contiguous array of bytes.
+ * Memory is backed in chunks of 256 KiB: a machine that uses ten pages is booted a thousand times a second.
+ * An allocation larger than a chunk gets one buffer for all its chunks, so that any allocation is one
+ * contiguous array of bytes.
  */
 import { Errno } from '../errno.ts'
 
@@ -42,8 +43,11 @@ export interface MemoryRange {
   readonly pages: number
 }
 
-/** Pages in a chunk of 2 MiB. */
-const CHUNK = 512
+/** A chunk has 2^6 pages. */
+const CHUNK_BITS = 6
+const CHUNK = 2 ** CHUNK_BITS
+/** Bits of a page number that say where in its chunk it is. */
+const WITHIN = CHUNK - 1
 /** First page of the hole for device registers (3 GiB), and where memory goes on (4 GiB). */
 const HOLE = 0xc0000
 const ABOVE_HOLE = 0x100000
@@ -62,7 +66,7 @@ class ChunkedMemory implements PhysicalMemory {
   readonly #end: number
   /** Backing by chunk; absent until something is written or allocated there. */
   readonly #backing: (Uint32Array | undefined)[] = []
-  /** A bit per page, 16 words per chunk: handed out, or not there to be. */
+  /** A bit per page, two words per chunk: handed out, or not there to be. */
   readonly #taken: (Uint32Array | undefined)[] = []
   /** No chunk below this one has a free page. */
   #firstFree = 0
@@ -77,21 +81,22 @@ class ChunkedMemory implements PhysicalMemory {
 
   word(page: number, index: number): number {
     if (page < this.#end) {
-      const words = this.#backing[page >>> 9]
-      if (words !== undefined) return words[((page & 511) << 10) | index] ?? -1
+      const words = this.#backing[page >>> CHUNK_BITS]
+      if (words !== undefined) return words[((page & WITHIN) << 10) | index] ?? -1
     }
     return this.#exists(page) ? 0 : -1
   }
 
   setWord(page: number, index: number, value: number): void {
-    const words = page < this.#end ? this.#backing[page >>> 9] : undefined
+    const words = page < this.#end ? this.#backing[page >>> CHUNK_BITS] : undefined
     const target = words ?? this.#back(page)
-    target[((page & 511) << 10) | index] = value
+    target[((page & WITHIN) << 10) | index] = value
   }
 
   words(page: number): Uint32Array {
-    const words = (page < this.#end ? this.#backing[page >>> 9] : undefined) ?? this.#back(page)
-    const first = (page & 511) << 10
+    const words =
+      (page < this.#end ? this.#backing[page >>> CHUNK_BITS] : undefined) ?? this.#back(page)
+    const first = (page & WITHIN) << 10
     return words.subarray(first, first + 1024)
   }
 
@@ -120,8 +125,8 @@ class ChunkedMemory implements PhysicalMemory {
       this.#mark(page, false)
     }
     this.usedPages -= pages
-    const first = firstPage >>> 9
-    const last = (firstPage + pages - 1) >>> 9
+    const first = firstPage >>> CHUNK_BITS
+    const last = (firstPage + pages - 1) >>> CHUNK_BITS
     this.#firstFree = Math.min(this.#firstFree, first)
     for (let chunk = first; chunk <= last; chunk += 1) this.#dropShared(chunk)
   }
@@ -135,8 +140,8 @@ class ChunkedMemory implements PhysicalMemory {
       throw new Errno('EFAULT', `there is no memory at page ${page.toString(16)}`)
     }
     // A small machine ends inside its chunk.
-    const made = new Uint32Array(Math.min(CHUNK, this.#end - (page & ~(CHUNK - 1))) * 1024)
-    this.#backing[page >>> 9] = made
+    const made = new Uint32Array(Math.min(CHUNK, this.#end - (page & ~WITHIN)) * 1024)
+    this.#backing[page >>> CHUNK_BITS] = made
     return made
   }
 
@@ -155,12 +160,14 @@ class ChunkedMemory implements PhysicalMemory {
   }
 
   #isTaken(page: number): boolean {
-    return (((this.#bits(page >>> 9)[(page & 511) >>> 5] ?? 0) >>> (page & 31)) & 1) === 1
+    return (
+      (((this.#bits(page >>> CHUNK_BITS)[(page & WITHIN) >>> 5] ?? 0) >>> (page & 31)) & 1) === 1
+    )
   }
 
   #mark(page: number, taken: boolean): void {
-    const bits = this.#bits(page >>> 9)
-    const word = (page & 511) >>> 5
+    const bits = this.#bits(page >>> CHUNK_BITS)
+    const word = (page & WITHIN) >>> 5
     const bit = 1 << (page & 31)
     bits[word] = taken ? (bits[word] ?? 0) | bit : (bits[word] ?? 0) & ~bit
   }
@@ -175,7 +182,7 @@ class ChunkedMemory implements PhysicalMemory {
       this.#mark(page, true)
       const words = this.#backing[chunk]
       if (words === undefined) this.#back(page)
-      else words.fill(0, (page & 511) << 10, ((page & 511) + 1) << 10)
+      else words.fill(0, (page & WITHIN) << 10, ((page & WITHIN) + 1) << 10)
       this.usedPages += 1
       return page
     }
@@ -190,7 +197,7 @@ class ChunkedMemory implements PhysicalMemory {
       for (let page = first; page < first + pages; page += 1) this.#mark(page, true)
       const words = this.#backing[chunk]
       if (words === undefined) this.#back(first)
-      else words.fill(0, (first & 511) << 10, ((first & 511) + pages) << 10)
+      else words.fill(0, (first & WITHIN) << 10, ((first & WITHIN) + pages) << 10)
       return first
     }
     throw new Errno('ENOMEM')

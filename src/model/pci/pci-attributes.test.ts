@@ -107,6 +107,8 @@ describe('files of a function', () => {
     expect(() => world.write(FN, 'numa_node', '7')).toThrow('EINVAL')
     world.write(FN, 'msi_bus', '0')
     expect(world.read(FN, 'msi_bus')).toBe('0\n')
+    world.write(FN, 'broken_parity_status', '2')
+    expect(world.read(FN, 'broken_parity_status')).toBe('1\n')
     expect(world.read('0000:00:03.0', 'd3cold_allowed')).toBe('0\n')
     expect(world.read(FN, 'd3cold_allowed')).toBe('1\n')
   })
@@ -127,7 +129,7 @@ describe('enabling a function', () => {
 })
 
 describe('power_state', () => {
-  it('is unknown until a driver enables the function, and after it left', () => {
+  it('is unknown until a driver enables the function, and stays what it was when it left', () => {
     const world = machine()
     expect(world.read(FN, 'power_state')).toBe('unknown\n')
     world.driver('e1000e', [[0x8086, 0x10d3]], {
@@ -138,7 +140,16 @@ describe('power_state', () => {
     })
     expect(world.read(FN, 'power_state')).toBe('D0\n')
     world.writeFile('/bus/pci/drivers/e1000e/unbind', FN)
+    expect(world.read(FN, 'power_state')).toBe('D0\n')
+  })
+
+  it('is D0 for whoever was woken, driver or not', () => {
+    const world = machine()
+    world.write(FN, 'power/control', 'auto')
+    expect(world.read(FN, 'power/runtime_status')).toBe('suspended\n')
     expect(world.read(FN, 'power_state')).toBe('unknown\n')
+    world.write(FN, 'power/control', 'on')
+    expect(world.read(FN, 'power_state')).toBe('D0\n')
   })
 
   it('is only what the function can', () => {

@@ -127,11 +127,15 @@ const RESOURCE_FILES: readonly PciAttribute[] = [0, 1, 2, 3, 4, 5].map((index) =
     !isVirtual && hardware.bars.some((bar) => bar.index === index && bar.size > 0),
 }))
 
+/** Virtual functions come and go with sriov_numvfs alone (pci_dev_hp_attrs_are_visible). */
+const isPhysical = ({ isVirtual }: PciDevice): boolean => !isVirtual
+
 function controlAttributes(state: PciState): readonly PciAttribute[] {
   return [
     {
       name: 'remove',
       mode: 0o220,
+      visible: isPhysical,
       *store(device, bytes): Task<void> {
         // The file removes itself first, so of two writers only one goes on.
         if (number(bytes) === 0 || device.removing) return
@@ -142,6 +146,7 @@ function controlAttributes(state: PciState): readonly PciAttribute[] {
     {
       name: 'rescan',
       mode: 0o220,
+      visible: isPhysical,
       store: (device, bytes) => rescanIfAsked(state, () => [device.pciBus], bytes),
     },
     {
@@ -163,6 +168,15 @@ function controlAttributes(state: PciState): readonly PciAttribute[] {
       // biome-ignore lint/correctness/useYield: a store is a task
       *store(device, bytes): Task<void> {
         device.d3coldAllowed = number(bytes) !== 0
+      },
+    },
+    {
+      name: 'broken_parity_status',
+      mode: 0o644,
+      show: ({ brokenParityStatus }) => `${brokenParityStatus ? '1' : '0'}\n`,
+      // biome-ignore lint/correctness/useYield: a store is a task
+      *store(device, bytes): Task<void> {
+        device.brokenParityStatus = number(bytes) !== 0
       },
     },
     {

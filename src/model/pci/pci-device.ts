@@ -73,6 +73,8 @@ export class PciDevice extends Device {
   resettable = false
   /** Drivers may not use MSI (no_msi; for bridges: below it). */
   noMsi = false
+  /** A note of root's that it reports parity errors where there are none; nobody acts on it here. */
+  brokenParityStatus = false
   numaNode = -1
   saved: SavedRegisters | null = null
 
@@ -120,6 +122,15 @@ export class PciDevice extends Device {
   get sriovAutoprobe(): boolean {
     return this.sriov?.autoprobe ?? true
   }
+}
+
+/** pci_msi_supported(): for an endpoint, neither it nor a bridge above it refuses message interrupts. */
+export function mayUseMessages(device: PciDevice): boolean {
+  if (device.noMsi) return false
+  for (let bus: PciBus | null = device.pciBus; bus !== null; bus = bus.parent) {
+    if (bus.bridge?.noMsi === true) return false
+  }
+  return true
 }
 
 const POWER_MANAGEMENT = 0x01

@@ -192,6 +192,8 @@ export function* addBus(
   if (bridge !== null) {
     bus.hardware = state.slots.below(bridge.hardware)
     bridge.subordinate = bus
+    // Whether drivers may use message interrupts is handed down to new buses (bus_flags).
+    if (parent?.bridge?.noMsi === true) bridge.noMsi = true
   }
   parent?.children.push(bus)
   state.buses.set(busKey(bus.domain, number), bus)

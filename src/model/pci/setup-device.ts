@@ -54,9 +54,10 @@ function initRuntimePower(state: PciState, device: PciDevice): void {
     setPowerState(device, 'D3hot')
   }
   power.wake = () => {
-    if (device.powerState !== 'D3hot') return
+    if (device.powerState === 'D0') return
+    const slept = device.powerState === 'D3hot'
     setPowerState(device, 'D0')
-    restoreState(state, device)
+    if (slept) restoreState(state, device)
   }
   enableRuntimePower(power)
 }

@@ -152,16 +152,16 @@ export class World {
     return driver
   }
 
-  read(address: string, file: string, who = ROOT): string {
+  read(address: string, file: string, who: Credentials = ROOT): string {
     const content = this.files.read(`/bus/pci/devices/${address}/${file}`, who)
     return typeof content === 'string' ? content : String.fromCharCode(...content)
   }
 
-  write(address: string, file: string, text: string, who = ROOT): void {
+  write(address: string, file: string, text: string, who: Credentials = ROOT): void {
     this.writeFile(`/bus/pci/devices/${address}/${file}`, text, who)
   }
 
-  writeFile(path: string, text: string, who = ROOT): void {
+  writeFile(path: string, text: string, who: Credentials = ROOT): void {
     const bytes = Uint8Array.from(text, (character) => character.charCodeAt(0))
     runNow(this.files.write(path, bytes, who))
   }

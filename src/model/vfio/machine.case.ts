@@ -175,7 +175,11 @@ export function deviceAt({ pci }: TestMachine, address: string): PciDevice {
 }
 
 /** Binds as writing to driver_override and `bind` does. */
-export function bind(machine: TestMachine, address: string, driver = machine.vfioPci): void {
+export function bind(
+  machine: TestMachine,
+  address: string,
+  driver: TestMachine['vfioPci'] = machine.vfioPci,
+): void {
   const device = deviceAt(machine, address)
   device.driverOverride = driver.name
   runNow(bindDriver(machine.context, device, driver))

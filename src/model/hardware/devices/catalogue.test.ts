@@ -35,6 +35,15 @@ describe('the catalogue', () => {
     expect(fn.virtualFunction !== undefined).toBe(virtual)
   })
 
+  it('gives every function registers of its own', () => {
+    const description = { ...(deviceTemplate('nic') ?? fail()), at: '0000:01:00.0', parent: null }
+    const [one, other] = [createFunction(description), createFunction(description)]
+    one.config.write(0x04, 2, 0x4)
+    expect(one.config.read(0x04, 2)).toBe(0x4)
+    expect(other.config.read(0x04, 2)).toBe(0)
+    expect(createFunction(description).config.read(0x04, 2)).toBe(0)
+  })
+
   it('knows nothing of other kinds, and has a line for each of its own', () => {
     expect(deviceTemplate('toaster')).toBeUndefined()
     expect(deviceTemplate('constructor')).toBeUndefined()

@@ -12,6 +12,7 @@ import { EXTENDED_CAPABILITY } from '../../../pci/config-facts.ts'
 import type { FunctionDescription } from '../../machine/description.ts'
 import { type ConfigSpace, configSpace } from '../config-space.ts'
 import type { Bar, HardwareFunction } from '../function.ts'
+import { type RegisterLayout, registerLayout } from '../register-layout.ts'
 import type { DeviceModel } from './device-model.ts'
 import { EduFunction } from './edu.ts'
 import { GenericFunction } from './generic.ts'
@@ -49,6 +50,9 @@ export function deviceKindTexts(): readonly { readonly name: string; readonly te
   return [...MODELS.values()].map(({ name, text }) => ({ name, text }))
 }
 
+/** By name, with and without bit 7: a large machine has thousands of the same. */
+const TEMPLATES = new Map<string, DeviceTemplate>()
+
 /** @returns undefined when there is no kind of the name */
 export function deviceTemplate(
   kind: string,
@@ -56,6 +60,13 @@ export function deviceTemplate(
 ): DeviceTemplate | undefined {
   const model = MODELS.get(kind)
   if (model === undefined) return undefined
+  const key = `${kind} ${String(options.multifunction === true)}`
+  const template = TEMPLATES.get(key) ?? templateOf(model, options)
+  TEMPLATES.set(key, template)
+  return template
+}
+
+function templateOf(model: DeviceModel, options: TemplateOptions): DeviceTemplate {
   const config = model.config()
   if (options.multifunction === true) config[0x0e] = (config[0x0e] ?? 0) | 0x80
   const virtualBars = (model.virtualBars ?? []).map((bar) => ({
@@ -75,11 +86,8 @@ export function createFunction(
   description: FunctionDescription,
   cabling?: Cabling,
 ): HardwareFunction {
-  const bars = description.bars.filter(({ index }) => index < FIRST_VIRTUAL_BAR)
-  const virtualBars = description.bars
-    .filter(({ index }) => index >= FIRST_VIRTUAL_BAR)
-    .map((bar) => ({ ...bar, index: bar.index - FIRST_VIRTUAL_BAR }))
-  const config = configSpace(fromHex(description.config), bars, virtualBars)
+  const { bytes, bars, virtualBars, layout } = registersOf(description)
+  const config = configSpace(bytes, bars, virtualBars, layout)
   const parts = { config, bars, virtualBars, description }
   switch (description.kind) {
     case 'edu':
@@ -91,6 +99,36 @@ export function createFunction(
     default:
       return withVirtual(new GenericFunction(description.kind, config, bars), parts, genericVirtual)
   }
+}
+
+/** What equal functions share. */
+interface Registers {
+  /** Of the description: a function with other bars has other registers. */
+  readonly described: readonly Bar[]
+  /** To be copied before anything changes. */
+  readonly bytes: Uint8Array
+  readonly bars: readonly Bar[]
+  readonly virtualBars: readonly Bar[]
+  readonly layout: RegisterLayout
+}
+
+/** Machines repeat devices, and are booted again and again: the last few are kept, by their hexadecimal text. */
+const KNOWN = new Map<string, Registers>()
+const KNOWN_MAX = 64
+
+function registersOf({ config, bars: described }: FunctionDescription): Registers {
+  const known = KNOWN.get(config)
+  if (known?.described === described) return known
+  const bytes = known?.bytes ?? fromHex(config)
+  const bars = described.filter(({ index }) => index < FIRST_VIRTUAL_BAR)
+  const virtualBars = described
+    .filter(({ index }) => index >= FIRST_VIRTUAL_BAR)
+    .map((bar) => ({ ...bar, index: bar.index - FIRST_VIRTUAL_BAR }))
+  const layout = registerLayout(bytes, bars, virtualBars)
+  if (KNOWN.size === KNOWN_MAX) KNOWN.clear()
+  const made = { described, bytes, bars, virtualBars, layout }
+  KNOWN.set(config, made)
+  return made
 }
 
 interface Parts {

@@ -11,7 +11,7 @@ import { PciBus } from '../../pci/pci-bus.ts'
 import { PciDevice } from '../../pci/pci-device.ts'
 import type { UnitContext } from '../unit-context.ts'
 
-export function context(release = '6.12.0', bytes = 256 * 2 ** 20): UnitContext {
+export function context(release = '6.12.0', bytes: number = 256 * 2 ** 20): UnitContext {
   const version = parseKernelVersion(release)
   if (version === null) throw new Error(release)
   return { version, log: [], memory: physicalMemory(bytes) }

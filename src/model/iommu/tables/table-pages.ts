@@ -10,16 +10,23 @@ import type { PhysicalMemory } from '../../memory/physical-memory.ts'
 /** Empty tables kept for the next mapping: a page that comes and goes would need the same ones again. */
 const SPARES = 4
 
+/** Entries in use by page number, in pieces of 512 pages. */
+type Uses = (Uint16Array | undefined)[]
+
+/** A page holds a table of one domain: ten thousand small domains share the notes of their machine. */
+const USES = new WeakMap<PhysicalMemory, Uses>()
+
 export class TablePages {
   readonly memory: PhysicalMemory
   /** Pages in use; spare ones do not count. */
   count = 0
   readonly #spares: number[] = []
-  /** Entries in use by page number, in pieces of 512 pages. */
-  readonly #uses: (Uint16Array | undefined)[] = []
+  readonly #uses: Uses
 
   constructor(memory: PhysicalMemory) {
     this.memory = memory
+    this.#uses = USES.get(memory) ?? []
+    USES.set(memory, this.#uses)
   }
 
   /** A zeroed page. @throws Errno ENOMEM */

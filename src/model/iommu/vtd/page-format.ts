@@ -8,11 +8,21 @@ import type { EntryFormat } from '../tables/entry-format.ts'
 const LARGE = 0x80
 const SNOOP = 0x800
 
+/** Every domain has one, and there are only eight: by superPages and snoop. */
+const FORMATS: (EntryFormat | undefined)[] = Array.from({ length: 8 }, () => undefined)
+
 /**
  * @param superPages bit 0: 2 MiB, bit 1: 1 GiB
  * @param snoop every page is marked so that the hardware ignores "no snoop" of devices
  */
 export function pageFormat(superPages: number, snoop: boolean): EntryFormat {
+  const at = (superPages & 3) | (snoop ? 4 : 0)
+  const format = FORMATS[at] ?? newFormat(superPages, snoop)
+  FORMATS[at] = format
+  return format
+}
+
+function newFormat(superPages: number, snoop: boolean): EntryFormat {
   const twoMib = (superPages & 1) << 9
   const oneGib = ((superPages >>> 1) & 1) << 18
   const extra = snoop ? SNOOP : 0

@@ -33,8 +33,8 @@ export class VtdHardware implements TranslationHardware {
   readonly #capabilities: VtdCapabilities
   readonly #faults: FaultLog
   readonly #iotlb = new Iotlb()
-  /** Context cache, by bus and devfn. */
-  readonly #contexts: (Context | undefined)[][] = []
+  /** Context cache, by bus and devfn; a bus appears with its first entry. */
+  readonly #contexts: ((Context | undefined)[] | undefined)[] = []
   #rootTable = -1
   #interrupts: InterruptTable | null = null
 
@@ -42,7 +42,6 @@ export class VtdHardware implements TranslationHardware {
     this.#memory = memory
     this.#capabilities = capabilities
     this.#faults = new FaultLog(capabilities.faultRecords)
-    for (let bus = 0; bus < 256; bus += 1) this.#contexts.push([])
   }
 
   /** RTADDR and GCMD.TE: from now on requests are translated. -1 = translation off. */
@@ -58,7 +57,7 @@ export class VtdHardware implements TranslationHardware {
 
   /** Context cache and IOTLB, globally. */
   invalidateAll(): void {
-    for (const bus of this.#contexts) bus.length = 0
+    this.#contexts.length = 0
     this.#iotlb.invalidateAll()
   }
 
@@ -134,8 +133,8 @@ export class VtdHardware implements TranslationHardware {
     }
     const context = this.#decode(low, this.#memory.word(contexts, at + 1), high)
     if (context === null) return quietly(VTD_FAULT.contextInvalid)
-    const cached = this.#contexts[bus]
-    if (cached !== undefined) cached[requester & 0xff] = context
+    const cached = (this.#contexts[bus] ??= [])
+    cached[requester & 0xff] = context
     return context
   }
 

@@ -5,12 +5,12 @@
  * numbered so again; in any other, numbers stay where they are as long as what is new finds a free
  * number in the window of the bridge above it, so that people recognise their devices.
  */
-import { Errno } from '../../errno.ts'
-import type { Branch, Root } from './tree.ts'
+import type { Branch, Root } from './branch.ts'
+import { Refusal } from './refusal.ts'
 
 const BUS_MAX = 255
 
-/** Gives every bridge below the roots a secondary and a subordinate number. @throws Errno ENOSPC */
+/** Gives every bridge below the roots a secondary and a subordinate number. @throws Refusal ENOSPC */
 export function numberBuses(roots: readonly Root[]): void {
   for (const root of roots) {
     const above = roots.filter((other) => other.domain === root.domain && other.bus > root.bus)
@@ -42,7 +42,10 @@ function numberDepthFirst(root: Root, last: number): void {
   const visit = (children: readonly Branch[]): void => {
     for (const branch of [...children].sort(byPlace)) {
       if (!branch.isBridge) continue
-      if (next > last) throw new Errno('ENOSPC', 'no bus number is left below this root bus')
+      if (next > last) {
+        const why = `no bus number is left for ${branch.name}: they end at ${last.toString(16)}`
+        throw new Refusal('ENOSPC', why, 'remove a bridge of the same root bus before this change')
+      }
       branch.secondary = next
       next += 1
       visit(branch.children)

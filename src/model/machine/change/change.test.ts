@@ -213,13 +213,15 @@ describe('applyChanges', () => {
     expect(attempt({ kind: 'vfs', device, count: 5 })).toBe('ERANGE')
     expect(attempt({ kind: 'vfs', device: '0000:01:00.1', count: 1 })).toBe('EINVAL')
     expect(attempt({ kind: 'acs', on: false, port: '0000:00:02.0' })).toBe('EINVAL')
+    expect(attempt({ kind: 'move', device: '0000:00:03.0', port: '0000:00' })).toBe('EINVAL')
   })
 
   it('says in a refusal what is in the slot and where there is room', () => {
     const move = { kind: 'move', device: '0000:01:00.0', port: '0000:00:03.0' } as const
     expect(() => applyChanges(MACHINE, [move], noTemplates)).toThrow(
       'no slot is free below 0000:00:03.0, which has 0000:03:00.0; ' +
-        'there is room below 0000:00:02.0 0000:03:00.0',
+        'there is room below 0000:00:02.0 0000:03:00.0, and on root bus 0000:00, ' +
+        'or say `remove 0000:03:00.0` before this change',
     )
     const onto = { kind: 'add', what: 'port', port: '0000:05:00.0' } as const
     expect(() => applyChanges(MACHINE, [onto], switchTemplate)).toThrow(
@@ -243,7 +245,7 @@ describe('applyChanges', () => {
     ])
     const remove = { kind: 'remove', device } as const
     expect(() => applyChanges(base, [remove], noTemplates)).toThrow(
-      '0000:01:00.2 is a virtual function: change 0000:01:00.0',
+      '0000:01:00.2 is a virtual function and has no place of its own; change 0000:01:00.0',
     )
     // One more than there are.
     expect(() => applyChanges(base, [{ ...bind, device: '0000:01:00.3' }], noTemplates)).toThrow(
@@ -308,6 +310,76 @@ describe('applyChanges', () => {
     expect(off.iommu).toBeNull()
     expect(applyChanges(off, [{ kind: 'iommu', on: true }], noTemplates).machine.iommu).not.toBe(
       null,
+    )
+  })
+
+  it('lets later changes build on what was added, and tells where it went', () => {
+    const { machine: grown, added } = applyChanges(
+      MACHINE,
+      [
+        { kind: 'add', what: 'port', port: '0000:00' },
+        { kind: 'add', what: 'port', port: 'new1' },
+        { kind: 'move', device: '0000:01:00.0', port: 'new2' },
+        { kind: 'bind', device: 'new2', driver: 'none-such' },
+      ],
+      switchTemplate,
+    )
+    // The first free slot of the root bus, before the ports that were there.
+    expect([...added]).toEqual([
+      ['new1', '0000:00:00.0'],
+      ['new2', '0000:01:00.0'],
+    ])
+    expect(places(grown).slice(0, 4)).toEqual([
+      '0000:00:00.0 below the root',
+      '0000:01:00.0 below 0000:00:00.0',
+      '0000:02:00.0 below 0000:01:00.0',
+      '0000:02:00.1 below 0000:01:00.0',
+    ])
+    expect(grown.functions[1]?.driver).toBe('none-such')
+    const gone = applyChanges(
+      MACHINE,
+      [
+        { kind: 'add', what: 'port', port: '0000:00' },
+        { kind: 'remove', device: 'new1' },
+      ],
+      switchTemplate,
+    )
+    expect(places(gone.machine)).toEqual(places(applyChanges(MACHINE, [], noTemplates).machine))
+    expect(gone.added.size).toBe(0)
+  })
+
+  it('has the command line follow, and what the hardware would have to be able to', () => {
+    const line = (of: MachineDescription, ...changes: Parameters<typeof applyChanges>[1]): string =>
+      applyChanges(of, changes, noTemplates).machine.commandLine
+    const plain = { ...MACHINE, commandLine: 'quiet intel_iommu=on' }
+    const off = line(plain, { kind: 'intremap', on: false })
+    expect(off).toBe('quiet intel_iommu=on intremap=off')
+    expect(line({ ...plain, commandLine: off }, { kind: 'intremap', on: true })).toBe(
+      'quiet intel_iommu=on',
+    )
+    expect(line(plain, { kind: 'iommu', on: false })).toBe('quiet iommu=off')
+    expect(line(plain, { kind: 'iommu', on: false }, { kind: 'iommu', on: true })).toBe(
+      'quiet intel_iommu=on',
+    )
+    const unable = { name: 'dmar0', attributes: { ecap: 'f42' }, scope: null }
+    const { iommu } = plain
+    const old = { ...plain, iommu: iommu === null ? null : { ...iommu, units: [unable] } }
+    const able = applyChanges(old, [{ kind: 'intremap', on: true }], noTemplates)
+    expect(able.machine.iommu?.units[0]?.attributes).toEqual({ ecap: 'f4a' })
+    expect(able.notes).toContain(
+      'dmar0 cannot remap interrupts (ecap f42); after the change it can',
+    )
+  })
+
+  it('refuses to switch what is no switch: interrupts of POWER and GART, or without an IOMMU', () => {
+    const switched = (kind: 'power' | 'gart' | null): string =>
+      codeOf(() => {
+        const { iommu } = MACHINE
+        const of = kind === null || iommu === null ? null : { ...iommu, kind }
+        applyChanges({ ...MACHINE, iommu: of }, [{ kind: 'intremap', on: false }], noTemplates)
+      })
+    expect([switched('power'), switched('gart'), switched(null)]).toEqual(
+      new Array(3).fill('EINVAL'),
     )
   })
 

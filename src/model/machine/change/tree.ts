@@ -7,40 +7,9 @@
 import { fromHex, toHex } from '../../../base/hex-bytes.ts'
 import { formatAddress, parseAddress } from '../../../pci/address.ts'
 import type { FunctionDescription, MachineDescription } from '../description.ts'
+import { type Branch, isRoot, type Place, type Root, type Tree } from './branch.ts'
 import { byPlace, isGapless, numberBuses } from './bus-numbers.ts'
-
-export interface Root {
-  readonly domain: number
-  readonly bus: number
-  readonly children: Branch[]
-  /** Its buses were numbered depth first without gaps before any change. */
-  wasGapless: boolean
-}
-
-/** One function with what is below it. */
-export interface Branch {
-  /** Everything but its place. */
-  fn: FunctionDescription
-  /** Its registers; edited in place. */
-  config: Uint8Array
-  /** Slot (0-31) and function (0-7) on its bus. */
-  device: number
-  function: number
-  parent: Branch | null
-  root: Root
-  readonly children: Branch[]
-  readonly isBridge: boolean
-  /** Number of the bus behind a bridge; null = none, or firmware has to choose one. */
-  secondary: number | null
-  subordinate: number | null
-  /** Address before the changes; null for an added function. */
-  readonly original: string | null
-}
-
-export interface Tree {
-  readonly roots: readonly Root[]
-  readonly branches: Map<string, Branch>
-}
+import { renamedWiring } from './wiring.ts'
 
 function hasBus(config: Uint8Array): boolean {
   const type = (config[0x0e] ?? 0) & 0x7f
@@ -90,14 +59,20 @@ function branchOf(
     secondary: bridge ? (config[0x19] ?? 0) : null,
     subordinate: bridge ? (config[0x1a] ?? 0) : null,
     original: fn.at,
+    name: fn.at,
+    isMoved: false,
   }
 }
 
 /** A function that the machine did not have. Its place is given by `attach`. */
-export function newBranch(fn: Omit<FunctionDescription, 'at' | 'parent'>, root: Root): Branch {
+export function newBranch(
+  fn: Omit<FunctionDescription, 'at' | 'parent'>,
+  root: Root,
+  name: string,
+): Branch {
   const whole = { ...fn, at: '', parent: null }
   const branch = branchOf(whole, { root, parent: null, device: 0, function: 0 })
-  return { ...branch, secondary: null, subordinate: null, original: null }
+  return { ...branch, secondary: null, subordinate: null, original: null, name }
 }
 
 export function detach(branch: Branch): void {
@@ -105,25 +80,21 @@ export function detach(branch: Branch): void {
   siblings.splice(siblings.indexOf(branch), 1)
 }
 
-/** A moved bridge gets its numbers anew, with all below it. */
-function forgetNumbers(branch: Branch): void {
-  branch.secondary = null
-  branch.subordinate = null
-  for (const child of branch.children) forgetNumbers(child)
-}
-
-export function attach(branch: Branch, below: Branch, device: number, fn: number): void {
-  branch.parent = below
+export function attach(branch: Branch, below: Place, device: number, fn: number): void {
+  branch.parent = isRoot(below) ? null : below
   branch.device = device
   branch.function = fn
   below.children.push(branch)
-  forgetNumbers(branch)
-  setRoot(branch, below.root)
+  wireAnew(branch, isRoot(below) ? below : below.root)
 }
 
-function setRoot(branch: Branch, root: Root): void {
+/** A moved bridge gets its numbers anew, with all below it. */
+function wireAnew(branch: Branch, root: Root): void {
+  branch.secondary = null
+  branch.subordinate = null
+  branch.isMoved = true
   branch.root = root
-  for (const child of branch.children) setRoot(child, root)
+  for (const child of branch.children) wireAnew(child, root)
 }
 
 /** Functions of the same slot, itself included. */
@@ -132,72 +103,46 @@ export function slotMates(branch: Branch): readonly Branch[] {
   return siblings.filter((mate) => mate.device === branch.device)
 }
 
-/** Below-first order does not matter to callers; the branch itself comes first. */
-export function withDescendants(branch: Branch): readonly Branch[] {
-  return [branch, ...branch.children.flatMap(withDescendants)]
-}
-
 export interface Harvest {
   readonly machine: MachineDescription
   /** New address by old one, for every function that is still there. */
   readonly addresses: ReadonlyMap<string, string>
+  /** Address of every added function, by name ("new1"). */
+  readonly added: ReadonlyMap<string, string>
+  /** Addresses of the functions that were added or have another place than before. */
+  readonly moved: readonly string[]
 }
 
-/** Numbers the buses, writes them into the bridges, and lists the functions again. */
+/** Numbers the buses, writes them into the bridges, and lists the functions again. @throws Refusal ENOSPC */
 export function harvest(machine: MachineDescription, tree: Tree): Harvest {
   numberBuses(tree.roots)
   const functions: FunctionDescription[] = []
   const addresses = new Map<string, string>()
+  const added = new Map<string, string>()
+  const moved: string[] = []
   const visit = (children: readonly Branch[], bus: number, parent: string | null): void => {
     for (const branch of [...children].sort(byPlace)) {
-      const { device, function: fn, root } = branch
+      const { device, function: fn, root, original } = branch
       const at = formatAddress({ domain: root.domain, bus, device, function: fn })
-      if (branch.original !== null) addresses.set(branch.original, at)
+      if (original === null) added.set(branch.name, at)
+      else addresses.set(original, at)
+      if (branch.isMoved) moved.push(at)
       if (branch.secondary !== null) {
         branch.config[0x18] = bus
         branch.config[0x19] = branch.secondary
         branch.config[0x1a] = branch.subordinate ?? branch.secondary
       }
-      functions.push({ ...branch.fn, at, parent, config: toHex(branch.config) })
+      const config = toHex(branch.config)
+      // Thousands of functions of one kind share one text as long as nothing is changed.
+      const same = config === branch.fn.config
+      functions.push({ ...branch.fn, at, parent, config: same ? branch.fn.config : config })
       if (branch.secondary !== null) visit(branch.children, branch.secondary, at)
     }
   }
   for (const root of tree.roots) visit(root.children, root.bus, null)
-  const follow = (at: string): string => addresses.get(at) ?? at
-  return { machine: { ...renamed(machine, follow, addresses), functions }, addresses }
-}
-
-/** Everything else that names a function names it by its new address. */
-function renamed(
-  machine: MachineDescription,
-  follow: (at: string) => string,
-  kept: ReadonlyMap<string, string>,
-): MachineDescription {
-  const { iommu } = machine
   const hostedBuses = machine.hostedBuses
-    .filter(({ host }) => kept.has(host))
-    .map(({ bus, host }) => ({ bus, host: follow(host) }))
-  if (iommu === null) return { ...machine, hostedBuses }
-  return {
-    ...machine,
-    hostedBuses,
-    iommu: {
-      ...iommu,
-      units: iommu.units.map((unit) => ({
-        ...unit,
-        scope: unit.scope === null ? null : unit.scope.filter((at) => kept.has(at)).map(follow),
-      })),
-      reserved: iommu.reserved
-        .filter(({ at }) => kept.has(at))
-        .map((region) => ({ ...region, at: follow(region.at) })),
-      ...(iommu.partitions === undefined
-        ? {}
-        : {
-            partitions: iommu.partitions.map(({ pe, functions }) => ({
-              pe,
-              functions: functions.filter((at) => kept.has(at)).map(follow),
-            })),
-          }),
-    },
-  }
+    .filter(({ host }) => addresses.has(host))
+    .map(({ bus, host }) => ({ bus, host: addresses.get(host) ?? host }))
+  const iommu = machine.iommu === null ? null : renamedWiring(machine.iommu, addresses)
+  return { machine: { ...machine, hostedBuses, iommu, functions }, addresses, added, moved }
 }

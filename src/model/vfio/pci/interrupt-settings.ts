@@ -3,12 +3,12 @@
  * for which interrupt. A device uses one of INTx, MSI and MSI-X at a time; errors and requests to let go
  * have a counter each beside that.
  */
-import { atLeast } from '../../../base/kernel-version.ts'
+import { atLeast, type KernelVersion } from '../../../base/kernel-version.ts'
 import type { KernelContext } from '../../context.ts'
 import { Errno } from '../../errno.ts'
 import { EventCounter } from '../../event-counter.ts'
 import type { IommuUnit } from '../../iommu/unit.ts'
-import type { PciDevice } from '../../pci/pci-device.ts'
+import { mayUseMessages, type PciDevice } from '../../pci/pci-device.ts'
 import type { IoctlArgument, Process } from '../../process.ts'
 import type { InterruptVectors } from '../interrupt-vectors.ts'
 import { sizedBuffer, type UserBuffer, userBuffer } from '../user-buffer.ts'
@@ -100,6 +100,7 @@ export class InterruptSettings {
   /** @returns 0, or the number of vectors there could be when that is less than wanted */
   set(argument: IoctlArgument, process: Process): number {
     const request = this.#validate(userBuffer(argument))
+    const { version } = this.#init.context
     switch (request.index) {
       case IRQ.intx:
         this.#setPin(request, process)
@@ -112,11 +113,11 @@ export class InterruptSettings {
         if (request.action !== ACTION.trigger || this.#init.device.pcieType === null) {
           throw new Errno('ENOTTY')
         }
-        this.#error = setSingle(request, this.#error, process)
+        this.#error = setSingle(request, this.#error, process, version)
         return 0
       default:
         if (request.action !== ACTION.trigger) throw new Errno('ENOTTY')
-        this.#request = setSingle(request, this.#request, process)
+        this.#request = setSingle(request, this.#request, process, version)
         return 0
     }
   }
@@ -259,7 +260,7 @@ export class InterruptSettings {
   #enableMessages(index: number, wanted: number): number {
     const { device, unit, vectors } = this.#init
     if (wanted === 0) throw new Errno('ERANGE')
-    if (device.noMsi) throw new Errno('EINVAL', 'no message interrupts here')
+    if (!mayUseMessages(device)) throw new Errno('EINVAL', 'no message interrupts here')
     const msix = index === IRQ.msix
     const available = availableVectors(device, unit, msix, wanted)
     if (available < wanted) return available
@@ -341,6 +342,7 @@ function setSingle(
   { start, count, data, buffer }: SetRequest,
   current: EventCounter | null,
   process: Process,
+  version: KernelVersion,
 ): EventCounter | null {
   if (start !== 0 || count > 1) throw new Errno('EINVAL')
   if (data === DATA.none) {
@@ -356,5 +358,8 @@ function setSingle(
   }
   const descriptor = buffer.s32(SET_BYTES)
   if (descriptor === -1) return null
-  return descriptor >= 0 ? counterOf(process, descriptor) : current
+  if (descriptor >= 0) return counterOf(process, descriptor)
+  // 6.1.192 takes other negative numbers for "as it is"; 6.12.117, where triggers are under RCU, does not.
+  if (atLeast(version, 6, 12)) throw new Errno('EINVAL', 'no descriptor')
+  return current
 }

@@ -37,30 +37,30 @@ export const RING = {
   next: 0x100,
 } as const
 
-export const CTRL = { reset: 1 << 26, setLinkUp: 1 << 6 } as const
+export const CTRL = { reset: 0x4000000, setLinkUp: 0x40 } as const
 /** Full duplex, link up, 1000 Mb/s. */
 export const STATUS_UP = 0x83
 export const RCTL = {
-  enable: 1 << 1,
-  unicastAll: 1 << 3,
-  multicastAll: 1 << 4,
-  loopback: 3 << 6,
-  loopbackMac: 1 << 6,
-  broadcast: 1 << 15,
+  enable: 0x2,
+  unicastAll: 0x8,
+  multicastAll: 0x10,
+  loopback: 0xc0,
+  loopbackMac: 0x40,
+  broadcast: 0x8000,
 } as const
-export const TCTL_ENABLE = 1 << 1
+export const TCTL_ENABLE = 0x2
 /** Address valid, bit 31 of RAH. */
 export const ADDRESS_VALID = 0x80000000
-export const EERD = { start: 1 << 0, done: 1 << 1 } as const
+export const EERD = { start: 0x1, done: 0x2 } as const
 
 /** Interrupt causes of ICR; the ones by queue are those that MSI-X uses. */
 export const CAUSE = {
-  transmitDone: 1 << 0,
-  linkChange: 1 << 2,
-  received: 1 << 7,
-  receiveQueue: [1 << 20, 1 << 21],
-  transmitQueue: [1 << 22, 1 << 23],
-  other: 1 << 24,
+  transmitDone: 0x1,
+  linkChange: 0x4,
+  received: 0x80,
+  receiveQueue: [0x100000, 0x200000],
+  transmitQueue: [0x400000, 0x800000],
+  other: 0x1000000,
 } as const
 
 /** Bytes of one receive buffer, by RCTL's BSIZE (17:16) and BSEX (25). */

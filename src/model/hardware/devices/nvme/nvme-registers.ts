@@ -22,13 +22,13 @@ export const REG = {
 /** Largest queue, as the 0-based value of CAP.MQES. */
 export const MAX_QUEUE_SIZE = 0x7ff
 /** MQES, contiguous queues required (bit 16), 7.5 s until ready (bits 31:24). */
-export const CAP_LOW = MAX_QUEUE_SIZE | (1 << 16) | (0x0f << 24)
+export const CAP_LOW: number = MAX_QUEUE_SIZE | (1 << 16) | (0x0f << 24)
 /** Doorbells 4 bytes apart, the NVM command set (bit 37), memory pages of 4 KiB only. */
-export const CAP_HIGH = 1 << 5
+export const CAP_HIGH: number = 1 << 5
 export const VERSION_1_4 = 0x00010400
 
 export const CC_ENABLE = 1
-export const CSTS = { ready: 1, fatal: 2, shutDown: 2 << 2, shutdownMask: 3 << 2 } as const
+export const CSTS = { ready: 1, fatal: 2, shutDown: 0b1000, shutdownMask: 0b1100 } as const
 
 /** Queue pairs beside the admin queues, as QEMU's controller has. */
 export const MAX_IO_QUEUES = 64
