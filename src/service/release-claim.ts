@@ -1,9 +1,7 @@
 /** A release: everything back where it came from. Under the lock. */
-import { IsogroupError } from '../base/errors.ts'
-import type { HostSnapshot } from '../isolation/host.ts'
 import type { ClaimRecord } from './claim-record.ts'
 import type { BegunStep } from './claim-store.ts'
-import { type ClaimView, historyView, recordedView } from './claim-view.ts'
+import { historyView, recordedView } from './claim-view.ts'
 import type { FoundClaim } from './find-claim.ts'
 import { type GivenBack, giveBack } from './give-back.ts'
 import { hangingDevices } from './hanging.ts'

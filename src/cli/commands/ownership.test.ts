@@ -279,7 +279,11 @@ describe('hostile words', () => {
   for (const [words, exit] of lines) {
     it(`are answered with ${String(exit)}: ${JSON.stringify(words).slice(0, 60)}`, async () => {
       const source = ['--host', SERVER, '--state', state]
-      const outcome = await runWords([...words, ...source, ...(words[0] === 'claim' ? ['--yes'] : [])])
+      const outcome = await runWords([
+        ...words,
+        ...source,
+        ...(words[0] === 'claim' ? ['--yes'] : []),
+      ])
       expect([outcome.exit, outcome.stdout]).toEqual([exit, ''])
       // Nothing that a terminal would obey is echoed.
       expect(outcome.stderr).toMatch(/^[\x20-\x7e\n]*$/)
@@ -307,9 +311,7 @@ describe('confirm', () => {
     })
     expect(exit).toBe(0)
     expect(stderr).toContain(`undone in 60 seconds unless: isogroup confirm ${stdout.trim()}`)
-    expect(started).toEqual([
-      ['watchdog', stdout.trim(), '--host', SERVER, '--state', state],
-    ])
+    expect(started).toEqual([['watchdog', stdout.trim(), '--host', SERVER, '--state', state]])
   })
 
   it('changes nothing when the watchdog cannot be started', async () => {

@@ -7,6 +7,7 @@
  *       open in  qemu-system-x86 (812): /dev/vfio/13
  */
 import type { Program } from '../../isolation/live-host.ts'
+import type { Protection } from '../../isolation/ownership/protection.ts'
 import type { Plan } from '../../isolation/plan/plan.ts'
 import type { ClaimView } from '../../service/claim-view.ts'
 import { type Screen, type Style, hanging } from '../screen.ts'
@@ -23,7 +24,7 @@ const STATE: Readonly<Record<ClaimView['state'], readonly [Style, string]>> = {
   damaged: ['red', 'its record is damaged'],
 }
 
-const PROTECTION: Readonly<Record<ClaimView['protection'], Style>> = {
+const PROTECTION: Readonly<Record<Protection, Style>> = {
   sealed: 'green',
   watched: 'yellow',
   broken: 'red',
@@ -33,7 +34,7 @@ const PROTECTION: Readonly<Record<ClaimView['protection'], Style>> = {
 export function claimLines(claim: ClaimView, now: number, screen: Screen): readonly string[] {
   const [style, words] = STATE[claim.state]
   const kept =
-    claim.state === 'claimed'
+    claim.state === 'claimed' && claim.protection !== null
       ? `, ${screen.paint(PROTECTION[claim.protection], claim.protection)}`
       : ''
   const parts = [

@@ -75,7 +75,7 @@ describe('the table of ownership', () => {
         const happen = await sharedGroup()
         let state: Ownership = 'kernel'
         for (const event of sequence) {
-          const next = OWNERSHIP[state][event]
+          const next: Ownership | 'EBUSY' | 'EPERM' | null = OWNERSHIP[state][event]
           // One driver, which can come once, and leave once.
           if (next === null || (state === 'kernel' && event === 'bind')) continue
           const answer = await happen(event)
