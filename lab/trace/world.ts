@@ -16,6 +16,8 @@ export type Universe = {
   readonly removable: readonly string[]
   /** Drivers by name, as below /sys/bus/pci/drivers. */
   readonly drivers: readonly string[]
+  /** Drivers that functions have when nobody interferes. */
+  readonly usual: Readonly<Record<string, string>>
   readonly newcomers: readonly Newcomer[]
   /** Functions that can have virtual functions, with the addresses those get. */
   readonly virtual: Readonly<Record<string, readonly string[]>>
@@ -39,6 +41,8 @@ export class World {
   state: VisibleState
   /** Groups whose devices are on their way to a user; all others are on their way back. */
   readonly wanted: Set<string> = new Set()
+  /** Groups that are claimed before all their devices are on their way, the next time. */
+  readonly hasty: Set<string> = new Set()
   readonly plugged: Set<string> = new Set()
   /** The kernel loses a shared context entry with each function that goes, see fragile.ts. */
   readonly fragile: boolean
@@ -122,6 +126,13 @@ export class World {
     return this.#containerOf.get(group.join(' '))
   }
 
+  /** A group is a user's as long as one of its descriptors or of its devices' is open. */
+  isClaimed(group: string): boolean {
+    const slots = this.open('group', `/dev/vfio/${group}`)
+    if (slots.some((slot) => this.containerOf(slot) !== undefined)) return true
+    return this.endpoints(group).some((one) => this.open('device', one).length > 0)
+  }
+
   hasIommu(container: string): boolean {
     return this.#iommuSet.has(container)
   }
@@ -137,6 +148,10 @@ export class World {
     const after = this.#sharing()
     if (before.some((one) => !after.includes(one))) this.entryLost = true
     if (after.some((one) => !before.includes(one))) this.entryLost = false
+    if (operation.kind === 'ioctl' && operation.request === GROUP_REQUEST.setContainer) {
+      const file = this.performer.file(operation.on)?.name ?? ''
+      this.hasty.delete(file.slice('/dev/vfio/'.length))
+    }
     if (outcome.error !== undefined) return
     if (operation.kind === 'plug') this.plugged.add(operation.newcomer)
     if (operation.kind === 'unplug') this.plugged.delete(operation.newcomer)
