@@ -48,6 +48,13 @@ export const traceUniverse: Universe = {
     '0000:00:1f.0': 'lpc_ich',
     '0000:00:1f.2': 'ahci',
   },
+  trusting: {
+    e1000e: {
+      addresses: ['0000:01:00.0', '0000:01:00.1', '0000:05:00.0', '0000:06:00.0'],
+      foreignIds: /11e8|0010/,
+    },
+    nvme: { addresses: ['0000:04:00.0'], foreignIds: /10d3|11e8/ },
+  },
   newcomers: [
     {
       name: 'nic',

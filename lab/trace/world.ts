@@ -18,6 +18,8 @@ export type Universe = {
   readonly drivers: readonly string[]
   /** Drivers that functions have when nobody interferes. */
   readonly usual: Readonly<Record<string, string>>
+  /** Drivers that take what they are given for their own hardware. */
+  readonly trusting: Readonly<Record<'e1000e' | 'nvme', OwnHardware>>
   readonly newcomers: readonly Newcomer[]
   /** Functions that can have virtual functions, with the addresses those get. */
   readonly virtual: Readonly<Record<string, readonly string[]>>
@@ -25,6 +27,12 @@ export type Universe = {
   readonly above: Readonly<Record<string, string>>
   /** A bus whose functions share a requester id: the bridge to it, and the newcomer that comes there. */
   readonly sharedBus: { readonly bridge: string; readonly newcomer: string }
+}
+
+export type OwnHardware = {
+  readonly addresses: readonly string[]
+  /** Finds ids of the machine's other functions in what is written to `new_id`. */
+  readonly foreignIds: RegExp
 }
 
 /** A device that is plugged in and taken out; `properties` are QEMU's. */
@@ -46,6 +54,8 @@ export class World {
   readonly plugged: Set<string> = new Set()
   /** The kernel loses a shared context entry with each function that goes, see fragile.ts. */
   readonly fragile: boolean
+  /** nvme's probe leaves the work to a task of its own, as it did before 6.2. */
+  readonly probesLate: boolean
   /** It did, and no function has come since. So it is at the start: all newcomers have come and gone. */
   entryLost = true
   /** Group slots that are in a container, by their names. */
@@ -64,6 +74,7 @@ export class World {
     this.performer = performer
     this.state = state
     this.fragile = release.startsWith('6.1.')
+    this.probesLate = this.fragile
   }
 
   /** Addresses of all functions there are. */

@@ -17,6 +17,7 @@ import { Fabric } from '../hardware/fabric.ts'
 import type { HardwareFunction } from '../hardware/function.ts'
 import type { TranslationOf } from '../hardware/port.ts'
 import type { Requester } from '../hardware/routing.ts'
+import { trainLinks } from '../hardware/link-training.ts'
 import type { Slots } from '../hardware/slots.ts'
 import { DmaApi } from '../iommu/dma-api.ts'
 import { IommuCore } from '../iommu/iommu-core.ts'
@@ -50,6 +51,7 @@ export interface KernelParts {
 export function kernelParts(machine: MachineDescription): KernelParts {
   const context = kernelContext(machine)
   const { slots, cabling } = plugMachine(machine)
+  trainLinks(slots)
   const descriptions = new Map(machine.functions.map((fn) => [fn.at, fn]))
   const iommu = new IommuCore(context, {
     ...(machine.iommu === null ? {} : { configuredDefault: machine.iommu.defaultDomain }),
