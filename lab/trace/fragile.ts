@@ -21,7 +21,7 @@ export function survivable(world: World, operation: Operation): Operation | unde
   if (isClaim && world.entryLost && world.performer.file(operation.on)?.name === path) {
     return restoring(world)
   }
-  return removes(world, operation) && isClaimed(world, group, path) ? undefined : operation
+  return removes(world, operation) && world.isClaimed(group) ? undefined : operation
 }
 
 /** A step that lets a function come to the bus. */
@@ -38,10 +38,4 @@ function removes({ universe }: World, operation: Operation): boolean {
   if (operation.kind !== 'write' && operation.kind !== 'blocked-write') return false
   const [, address = ''] = /^\/sys\/bus\/pci\/devices\/([^/]+)\/remove$/.exec(operation.path) ?? []
   return address === bridge || universe.above[address] === bridge
-}
-
-/** A group is a user's as long as one of its descriptors or of its devices' is open. */
-function isClaimed(world: World, group: string, path: string): boolean {
-  const inContainer = world.open('group', path).some((slot) => world.containerOf(slot))
-  return inContainer || world.endpoints(group).some((one) => world.open('device', one).length > 0)
 }

@@ -24,6 +24,8 @@ import { COUNTER_COUNT, MEMORY_BYTES } from './perform.ts'
 import type { World } from './world.ts'
 
 const PAGE = 4096
+/** No process has so much memory in one piece. */
+const HOLE_SURELY = 1n << 40n
 const UNKNOWN_REQUEST = 0x3bff
 
 type Call = readonly [request: number, argument: Argument]
@@ -99,7 +101,9 @@ function mapCall(world: World): Call {
   const flags = random.percent(90) ? random.between(1, 3) : random.between(0, 12)
   const argsz = random.percent(96) ? DMA_MAP.bytes : (world.pick([24, 31, 40]) ?? 32)
   const iova = anyIova(world)
-  const good = random.percent(92)
+  // What lies behind the trace's own memory is for the runtime to say.
+  const beyond = size > BigInt(MEMORY_BYTES) && size < HOLE_SURELY
+  const good = random.percent(92) && !beyond
   // Addresses that are wrong for every process: nothing there, not aligned, the kernel's half.
   const wrong = world.pick([0x1000n, 0x1001n, 0xffff_8000_0000_0000n, 0n]) ?? 0n
   const bytes = encodeStructure(DMA_MAP, { argsz, flags, vaddr: wrong, iova, size })
@@ -220,6 +224,8 @@ function hotReset(world: World): Call {
   const argsz = random.percent(90) ? HOT_RESET.bytes + 4 * count : 8
   const flags = random.percent(95) ? 0 : 1
   const bytes = encodeStructure(HOT_RESET, { argsz, flags, count }, 4 * Math.max(count, 5))
+  // No descriptor where no group is left: the first ones of a process differ.
+  bytes.fill(0xff, HOT_RESET.bytes)
   const patches = groups.map((of, index) => {
     return { at: HOT_RESET.bytes + 4 * index, put: 'descriptor', of } as const
   })
@@ -233,7 +239,7 @@ function feature(world: World): Call {
   const argsz = world.pick([8, 8, 16, 24, 4]) ?? 8
   const flags = number | operation
   const bytes = encodeStructure(DEVICE_FEATURE, { argsz, flags }, Math.max(0, argsz - 8))
-  // Where a feature wants a descriptor: none. The first ones of a process differ.
+  // Where a feature wants a descriptor: none.
   bytes.fill(0xff, DEVICE_FEATURE.bytes, DEVICE_FEATURE.bytes + 4)
   return [DEVICE_REQUEST.feature, buffer(bytes)]
 }

@@ -86,6 +86,7 @@ export function fileStep(world: World): Operation | undefined {
 /** One write, or what has to be done first so that it does not wait for ever. */
 export function write(world: World, path: string, text: string): Operation | undefined {
   if (wakesVirtual(world, path, text) || losesVirtual(world, path, text)) return undefined
+  if (misleads(world, path, text)) return undefined
   const inUse = blockers(world, path, text)
   if (inUse.length === 0) return { kind: 'write', path, text }
   if (world.random.percent(30)) return { kind: 'blocked-write', path, text, close: inUse }
@@ -108,6 +109,19 @@ function wakesVirtual(world: World, path: string, text: string): boolean {
   if (path.endsWith('/driver_override')) return named === 'nvme'
   if (!path.endsWith('/drivers_probe') || !virtual.includes(named)) return false
   return world.value(named, 'driver_override') === '(null)'
+}
+
+/**
+ * Whether a write could give a function to a driver that takes it for its own hardware without looking.
+ * e1000e reads registers beyond the end of a small BAR, which no kernel survives. nvme on 6.1 binds first and
+ * looks later, in a task of its own (nvme_reset_work), and lets go when that is done.
+ */
+function misleads({ universe, probesLate }: World, path: string, text: string): boolean {
+  const [, by] = /\/drivers\/([^/]+)\/new_id$/.exec(path) ?? []
+  const driver = path.endsWith('/driver_override') ? text : by
+  if (driver !== 'e1000e' && !(driver === 'nvme' && probesLate)) return false
+  const { addresses, foreignIds } = universe.trusting[driver]
+  return by === undefined ? !addresses.includes(path.split('/')[5] ?? '') : foreignIds.test(text)
 }
 
 /**

@@ -36,15 +36,43 @@ function draw(world: World): Operation | undefined {
 function purposeful(world: World): Operation | undefined {
   const group = world.pick(world.groups().filter((one) => world.endpoints(one).length > 0))
   if (group === undefined) return undefined
+  const claimed = world.groups().filter((one) => world.isClaimed(one))
+  const intruded = world.random.percent(20) ? world.pick(claimed) : undefined
+  if (intruded !== undefined) return intrude(world, intruded)
   if (world.random.percent(4)) world.wanted.delete(group)
-  if (world.random.percent(8)) world.wanted.add(group)
+  if (world.random.percent(8)) {
+    world.wanted.add(group)
+    if (world.random.percent(70)) world.hasty.add(group)
+  }
   return world.wanted.has(group) ? towardsUser(world, group) : towardsKernel(world, group)
 }
 
+/** A kernel driver for a member of a group that a user has: as far as it goes, which is not far. */
+function intrude(world: World, group: string): Operation | undefined {
+  const members = world.endpoints(group)
+  const taken = members.filter((one) => world.driver(one) === 'vfio-pci')
+  const bare = world.pick(members.filter((one) => world.driver(one) === undefined))
+  if (bare !== undefined && world.random.percent(75)) {
+    if (world.value(bare, 'driver_override') !== '(null)') return hand(world, bare, null)
+    const driver = world.universe.usual[bare]
+    if (driver === undefined || world.random.percent(40)) return hand(world, bare, null)
+    return write(world, `${BUS}/drivers/${driver}/bind`, bare)
+  }
+  // The last one would take the group's file away.
+  const member = taken.length < 2 ? undefined : world.pick(taken)
+  if (member === undefined) return undefined
+  return write(world, `${BUS}/drivers/vfio-pci/unbind`, member)
+}
+
 function towardsUser(world: World, group: string): Operation | undefined {
-  const late = world.endpoints(group).filter((one) => world.driver(one) !== 'vfio-pci')
+  const members = world.endpoints(group)
+  const late = members.filter((one) => world.driver(one) !== 'vfio-pci')
   const member = world.pick(late)
-  if (member !== undefined && world.random.percent(90)) return hand(world, member, 'vfio-pci')
+  // The group's file is there with the first member; who cannot wait learns that all are needed.
+  const waits = late.length === members.length || !world.hasty.has(group)
+  if (member !== undefined && waits && world.random.percent(90)) {
+    return hand(world, member, 'vfio-pci')
+  }
   const [container] = world.open('container')
   if (container === undefined) {
     return { kind: 'open', path: '/dev/vfio/vfio', slot: ['container', 0] }

@@ -72,6 +72,18 @@ async function readNewcomers(
   return described
 }
 
+/**
+ * A kernel forgets the size of what it found no addresses for (reset_resource, drivers/pci/setup-bus.c). A
+ * function of the same kind that was there from the start has the same registers.
+ */
+function withBars(
+  newcomer: FunctionDescription,
+  others: readonly FunctionDescription[],
+): FunctionDescription {
+  if (newcomer.bars.length > 0) return newcomer
+  return { ...newcomer, bars: others.find(({ kind }) => kind === newcomer.kind)?.bars ?? [] }
+}
+
 async function main(seed: number, steps: number, directory: string): Promise<void> {
   const kernel = liveKernel()
   const host = new Host(directory)
@@ -82,7 +94,8 @@ async function main(seed: number, steps: number, directory: string): Promise<voi
   const state = await side.start()
   const machine = readTwin(kernel, 'trace')
   const drivers = kernel.list('/sys/bus/pci/drivers')
-  host.say({ start: Object.fromEntries(state), machine, newcomers, drivers })
+  const described = newcomers.map((one) => withBars(one, machine.functions))
+  host.say({ start: Object.fromEntries(state), machine, newcomers: described, drivers })
   const log = openSync('/dev/console', 'w')
   const world = new World(traceUniverse, new Random(seed), side, machine.kernelRelease)
   for (let step = 1; step <= steps; step++) {

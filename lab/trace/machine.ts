@@ -42,6 +42,19 @@ export const traceUniverse: Universe = {
     ...['0000:04:00.0', '0000:05:00.0', '0000:06:00.0', '0000:03:03.0'],
   ],
   drivers: ['vfio-pci', 'pci-stub', 'e1000e', 'nvme', 'pcieport', 'shpchp', 'nosuch'],
+  usual: {
+    '0000:01:00.0': 'e1000e',
+    '0000:01:00.1': 'e1000e',
+    '0000:00:1f.0': 'lpc_ich',
+    '0000:00:1f.2': 'ahci',
+  },
+  trusting: {
+    e1000e: {
+      addresses: ['0000:01:00.0', '0000:01:00.1', '0000:05:00.0', '0000:06:00.0'],
+      foreignIds: /11e8|0010/,
+    },
+    nvme: { addresses: ['0000:04:00.0'], foreignIds: /10d3|11e8/ },
+  },
   newcomers: [
     {
       name: 'nic',

@@ -48,7 +48,7 @@ describe('replayTrace()', () => {
 })
 
 describe('nextOperation()', () => {
-  const steps = 1_800
+  const steps = 1_500
 
   async function run(seed: number): Promise<readonly StepRecord[]> {
     const { machine } = recordedTrace('6.12')
@@ -74,14 +74,17 @@ describe('nextOperation()', () => {
   }
 
   it('makes the same trace of the same seed, and gets everywhere', async () => {
-    const records = await run(5)
-    expect(await run(5)).toEqual(records)
-    const succeeded = new Set(
-      records.flatMap(({ operation, outcome }) => {
-        if (outcome.error !== undefined && operation.kind !== 'blocked-write') return []
+    const records = await run(2)
+    expect(await run(2)).toEqual(records)
+    const seen = new Set(
+      records.map(({ operation, outcome: { error } }) => {
         const { kind } = operation
-        if (kind === 'ioctl') return [`${operation.on[0]} ${operation.request.toString(16)}`]
-        return kind === 'write' ? [`write ${operation.path.split('/').at(-1) ?? ''}`] : [kind]
+        const refused = error === undefined || kind === 'blocked-write' ? '' : ` ${error}`
+        if (kind === 'ioctl') {
+          return `${operation.on[0]} ${operation.request.toString(16)}${refused}`
+        }
+        const file = kind === 'write' ? ` ${operation.path.split('/').at(-1) ?? ''}` : ''
+        return `${kind}${file}${refused}`
       }),
     )
     const wanted = [
@@ -89,8 +92,10 @@ describe('nextOperation()', () => {
       ...['write unbind', 'write driver_override', 'write drivers_probe', 'write sriov_numvfs'],
       ...['write remove', 'write rescan', 'write type', 'container 3b66', 'container 3b71'],
       ...['container 3b72', 'container 3b70', 'group 3b67', 'group 3b68', 'group 3b69'],
+      // The rules of ownership: not all members are there yet, and a kernel driver that comes later.
+      ...['group 3b68 EPERM', 'write bind EBUSY', 'write drivers_probe EINVAL'],
       ...['device 3b6b', 'device 3b6c', 'device 3b6d', 'device 3b6e', 'device 3b70'],
     ]
-    expect(wanted.filter((name) => !succeeded.has(name))).toEqual([])
+    expect(wanted.filter((name) => !seen.has(name))).toEqual([])
   }, 120_000)
 })

@@ -16,6 +16,9 @@ const UNITS = '/sys/class/iommu'
 const MEMORY_BYTES = 1024 ** 3
 const UNIT_FILES = ['address', 'cap', 'ecap', 'version', 'domains_supported']
 
+/** QEMU deals them out (sriov_vi_flexible, lab/topology.ts); no file of the physical function tells. */
+const VIRTUAL_VECTORS = 1
+
 /** Behaviour by vendor and device id; everything else is a bridge or has none. */
 const KINDS: Readonly<Record<string, string>> = {
   '0x1234 0x11e8': 'edu',
@@ -74,6 +77,7 @@ export function readFunction(kernel: KernelView, address: string): FunctionDescr
     kind: isBridge ? 'bridge' : (KINDS[`${text('vendor')} ${text('device')}`] ?? 'generic'),
     config: Buffer.from(config).toString('hex'),
     bars: readBars(kernel, device, isBridge),
+    ...(kernel.exists(`${device}/sriov_totalvfs`) ? { virtualVectors: VIRTUAL_VECTORS } : {}),
     // Its module is not loaded. Of a bridge it would mean that drivers said no, as they will again.
     ...(isBridge || kernel.exists(`${device}/driver`) ? {} : { driver: null }),
   }

@@ -16,6 +16,10 @@ export type Universe = {
   readonly removable: readonly string[]
   /** Drivers by name, as below /sys/bus/pci/drivers. */
   readonly drivers: readonly string[]
+  /** Drivers that functions have when nobody interferes. */
+  readonly usual: Readonly<Record<string, string>>
+  /** Drivers that take what they are given for their own hardware. */
+  readonly trusting: Readonly<Record<'e1000e' | 'nvme', OwnHardware>>
   readonly newcomers: readonly Newcomer[]
   /** Functions that can have virtual functions, with the addresses those get. */
   readonly virtual: Readonly<Record<string, readonly string[]>>
@@ -23,6 +27,12 @@ export type Universe = {
   readonly above: Readonly<Record<string, string>>
   /** A bus whose functions share a requester id: the bridge to it, and the newcomer that comes there. */
   readonly sharedBus: { readonly bridge: string; readonly newcomer: string }
+}
+
+export type OwnHardware = {
+  readonly addresses: readonly string[]
+  /** Finds ids of the machine's other functions in what is written to `new_id`. */
+  readonly foreignIds: RegExp
 }
 
 /** A device that is plugged in and taken out; `properties` are QEMU's. */
@@ -39,9 +49,13 @@ export class World {
   state: VisibleState
   /** Groups whose devices are on their way to a user; all others are on their way back. */
   readonly wanted: Set<string> = new Set()
+  /** Groups that are claimed before all their devices are on their way, the next time. */
+  readonly hasty: Set<string> = new Set()
   readonly plugged: Set<string> = new Set()
   /** The kernel loses a shared context entry with each function that goes, see fragile.ts. */
   readonly fragile: boolean
+  /** nvme's probe leaves the work to a task of its own, as it did before 6.2. */
+  readonly probesLate: boolean
   /** It did, and no function has come since. So it is at the start: all newcomers have come and gone. */
   entryLost = true
   /** Group slots that are in a container, by their names. */
@@ -60,6 +74,7 @@ export class World {
     this.performer = performer
     this.state = state
     this.fragile = release.startsWith('6.1.')
+    this.probesLate = this.fragile
   }
 
   /** Addresses of all functions there are. */
@@ -122,6 +137,13 @@ export class World {
     return this.#containerOf.get(group.join(' '))
   }
 
+  /** A group is a user's as long as one of its descriptors or of its devices' is open. */
+  isClaimed(group: string): boolean {
+    const slots = this.open('group', `/dev/vfio/${group}`)
+    if (slots.some((slot) => this.containerOf(slot) !== undefined)) return true
+    return this.endpoints(group).some((one) => this.open('device', one).length > 0)
+  }
+
   hasIommu(container: string): boolean {
     return this.#iommuSet.has(container)
   }
@@ -137,6 +159,10 @@ export class World {
     const after = this.#sharing()
     if (before.some((one) => !after.includes(one))) this.entryLost = true
     if (after.some((one) => !before.includes(one))) this.entryLost = false
+    if (operation.kind === 'ioctl' && operation.request === GROUP_REQUEST.setContainer) {
+      const file = this.performer.file(operation.on)?.name ?? ''
+      this.hasty.delete(file.slice('/dev/vfio/'.length))
+    }
     if (outcome.error !== undefined) return
     if (operation.kind === 'plug') this.plugged.add(operation.newcomer)
     if (operation.kind === 'unplug') this.plugged.delete(operation.newcomer)

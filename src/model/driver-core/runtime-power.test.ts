@@ -31,6 +31,18 @@ function pair(): { bridge: RuntimePower; device: RuntimePower; story: string[] }
 }
 
 describe('runtime power', () => {
+  it('leaves what is found below a sleeping parent asleep, and keeps nobody awake for it', () => {
+    const { bridge, device } = pair()
+    disableRuntimePower(device)
+    allow(bridge)
+    const newcomer = new RuntimePower(bridge)
+    enableRuntimePower(newcomer)
+    expect([runtimeStatus(bridge), runtimeStatus(newcomer)]).toEqual(['suspended', 'suspended'])
+    expect(newcomer.control).toBe('on')
+    resume(newcomer)
+    expect([runtimeStatus(bridge), runtimeStatus(newcomer)]).toEqual(['active', 'active'])
+  })
+
   it('is not supported until it is enabled, and then forbidden', () => {
     const power = new RuntimePower(null)
     expect([runtimeStatus(power), power.control]).toEqual(['unsupported', 'auto'])

@@ -34,13 +34,17 @@ export class RuntimePower {
 
 /**
  * What pci_pm_init() does with a function that was just found: it is awake, and it stays so until somebody
- * writes "auto" (pm_runtime_forbid, pm_runtime_set_active, pm_runtime_enable).
+ * writes "auto" (pm_runtime_forbid, pm_runtime_set_active, pm_runtime_enable). Below a parent that sleeps nobody is
+ * set awake (-EBUSY of __pm_runtime_set_status, which nobody looks at): such a function shows "suspended" until
+ * somebody needs it.
  */
 export function enableRuntimePower(power: RuntimePower): void {
   if (power.enabled) return
   power.control = 'on'
   power.enabled = true
-  holdParent(power)
+  const { parent } = power
+  if (parent?.enabled === true && parent.status !== 'active') return
+  if (parent !== null) parent.activeChildren += 1
   power.status = 'active'
 }
 

@@ -224,6 +224,24 @@ describe('kernel drivers', () => {
     expect(host.events.at(-2)).toBe('add 0000:00:04.0/nvme/nvme0/nvme0n1')
   })
 
+  it('enable what nvme is given by mistake and is no NVMe controller, and let go of it', () => {
+    const host = new Host()
+    const edu = host.add('0000:00:04.0', 'edu')
+    edu.driverOverride = 'nvme'
+    expect(edu.powerState).toBe('unknown')
+    expect(() => {
+      runNow(bindDriver(host.context, edu, host.driver('nvme')))
+    }).toThrow('ENODEV')
+    expect([edu.driver, edu.enableCount, edu.powerState]).toEqual([null, 0, 'D0'])
+    const full = host.add('0000:00:05.0', 'edu')
+    full.driverOverride = 'nvme'
+    full.forgottenBars.add(0x10)
+    expect(() => {
+      runNow(bindDriver(host.context, full, host.driver('nvme')))
+    }).toThrow('ENODEV')
+    expect(full.powerState).toBe('unknown')
+  })
+
   it('announce their class devices before the bind event, and take them away before unbind', () => {
     const host = new Host()
     const nic = host.add('0000:00:02.0', 'nic')

@@ -23,6 +23,8 @@ import { type PciDriverPlan, pciDriver } from './pci-driver.ts'
 
 const BRIDGE = 0x060400
 const NVM_EXPRESS = 0x010802
+const NVME_BYTES = 8192
+const FIRST_BAR = 0x10
 const SUBTRACTIVE_BRIDGE = 0x060401
 const EVENT_COLLECTOR = 0x080700
 const REDHAT = 0x1af4
@@ -186,11 +188,8 @@ function nvme(): PciDriverPlan {
     module: 'nvme',
     ids: [...listedIds('nvme'), classId(NVM_EXPRESS)],
     pages: 3,
-    // Given by new_id or an override to something else, it waits for a controller that never gets ready.
-    refuse: ({ hardware }) =>
-      hardware.config.read(0x09, 4) % 2 ** 24 === NVM_EXPRESS
-        ? null
-        : new Errno('ENODEV', 'no NVMe controller'),
+    refuse: (device) => (hasRegisters(device) ? null : new Errno('ENODEV', 'no registers')),
+    enabled: refuseForeign,
     sriov: 'simple',
     services: (names) => {
       const controller = names.next('nvme', 'nvme')
@@ -202,6 +201,29 @@ function nvme(): PciDriverPlan {
     start: startNvme,
     stop: stopNvme,
   }
+}
+
+/**
+ * nvme_dev_map(): a BAR with room for the registers and the first doorbells. Of a real controller the BARs may
+ * not be known.
+ */
+function hasRegisters({ hardware, forgottenBars }: PciDevice): boolean {
+  if (forgottenBars.has(FIRST_BAR)) return false
+  const { bars } = hardware
+  if (isNvme(hardware)) return true
+  return bars.some(({ index, kind, size }) => index === 0 && kind !== 'io' && size >= NVME_BYTES)
+}
+
+/**
+ * nvme_pci_enable(): what new_id or an override calls an NVMe controller, and is none, never gets ready.
+ * Linux before 6.2 finds that out after it has bound the function, and lets go of it then (nvme_reset_work).
+ */
+function refuseForeign({ hardware }: PciDevice): void {
+  if (!isNvme(hardware)) throw new Errno('ENODEV', 'no NVMe controller')
+}
+
+function isNvme({ config }: PciDevice['hardware']): boolean {
+  return config.read(0x09, 4) % 2 ** 24 === NVM_EXPRESS
 }
 
 function network(name: string, prefix: string): PciDriverPlan {

@@ -81,6 +81,8 @@ export interface FunctionDescription {
   readonly driver?: string | null
   /** Virtual functions enabled after boot, with the driver each of them has (absent = whoever matches). */
   readonly virtualFunctions?: readonly { readonly driver?: string | null }[]
+  /** MSI-X vectors of each virtual function; absent = as many as its own. */
+  readonly virtualVectors?: number
   /** Class devices its driver makes: { "class": "net", "name": "eth0" }. */
   readonly services?: readonly { readonly class: string; readonly name: string }[]
   readonly numaNode?: number

@@ -18,6 +18,7 @@ import { Fabric } from '../hardware/fabric.ts'
 import type { HardwareFunction } from '../hardware/function.ts'
 import type { TranslationOf } from '../hardware/port.ts'
 import type { Requester } from '../hardware/routing.ts'
+import { trainLinks } from '../hardware/link-training.ts'
 import type { Slots } from '../hardware/slots.ts'
 import { DmaApi } from '../iommu/dma-api.ts'
 import { IommuCore } from '../iommu/iommu-core.ts'
@@ -58,6 +59,7 @@ const FIRST_BOOT = '00000000-0000-4000-8000-000000000001'
 export function kernelParts(machine: MachineDescription, bootId = FIRST_BOOT): KernelParts {
   const context = kernelContext(machine)
   const { slots, cabling } = plugMachine(machine)
+  trainLinks(slots)
   const descriptions = new Map(machine.functions.map((fn) => [fn.at, fn]))
   const iommu = new IommuCore(context, {
     ...(machine.iommu === null ? {} : { configuredDefault: machine.iommu.defaultDomain }),

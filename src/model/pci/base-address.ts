@@ -65,12 +65,17 @@ function windowOf(
   return end > start && start !== 0 ? { start, end } : null
 }
 
-export function writeMemoryWindow(config: ConfigSpace, { start, end }: BridgeWindow): void {
+/** Base above limit: closed. */
+const CLOSED = { start: 0xfff0_0000, end: 0x10_0000 } as const
+
+export function writeMemoryWindow(config: ConfigSpace, window: BridgeWindow | null): void {
+  const { start, end } = window ?? CLOSED
   config.write(0x20, 2, start / 0x10000)
   config.write(0x22, 2, (end - MEGABYTE) / 0x10000)
 }
 
-export function writePrefetchWindow(config: ConfigSpace, { start, end }: BridgeWindow): void {
+export function writePrefetchWindow(config: ConfigSpace, window: BridgeWindow | null): void {
+  const { start, end } = window ?? CLOSED
   const last = end - MEGABYTE
   config.write(0x24, 2, (start % 0x1_0000_0000) / 0x10000)
   config.write(0x26, 2, (last % 0x1_0000_0000) / 0x10000)

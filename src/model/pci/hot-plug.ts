@@ -3,6 +3,7 @@
  * pciehp_unconfigure_device (drivers/pci/hotplug/pciehp_pci.c), pci_rescan_bus, and the `remove` file.
  * All of it under the one lock: a removal that waits for a user of its device stops every other.
  */
+import { resume, suspendIfIdle } from '../driver-core/runtime-power.ts'
 import type { Task } from '../task.ts'
 import { addDevices } from './add-devices.ts'
 import type { PciBus } from './pci-bus.ts'
@@ -19,6 +20,17 @@ const SLOTS = 32
 
 /** Something appeared in a slot of the bus. Does nothing when the kernel knows what is there. */
 export function* hotPlugged(state: PciState, bus: PciBus, slot: number): Task<void> {
+  // pciehp keeps its port awake (pciehp_enable_slot); shpchp and acpiphp's first look do not care.
+  const port = bus.bridge !== null && facesDown(bus.bridge.pcieType) ? bus.bridge : null
+  if (port !== null) resume(port.power)
+  try {
+    yield* configureSlot(state, bus, slot)
+  } finally {
+    if (port !== null) suspendIfIdle(port.power)
+  }
+}
+
+function* configureSlot(state: PciState, bus: PciBus, slot: number): Task<void> {
   yield* state.rescanRemoveLock.with(function* configure(): Task<void> {
     const before = new Set(bus.devices)
     if (bus.function(slot << 3) !== undefined) return

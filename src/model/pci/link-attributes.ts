@@ -14,6 +14,7 @@ const SPEEDS: Readonly<Record<number, string>> = {
 const LINK_CAPABILITIES = 0x0c
 const LINK_STATUS = 0x12
 const LINK_CAPABILITIES_2 = 0x2c
+const VERSION = 0xf
 /** PCIE_LNK_WIDTH_UNKNOWN */
 const WIDTH_UNKNOWN = 0xff
 
@@ -36,8 +37,15 @@ function link(name: string, show: (device: PciDevice) => string): Attribute<PciD
   }
 }
 
+/**
+ * pcie_capability_read_dword() of drivers/pci/access.c: registers that the function does not have read 0.
+ * In version 1 of the capability the second set is missing, and something else lies there.
+ */
 function register({ hardware: { config } }: PciDevice, offset: number, size: 2 | 4): number {
-  return config.read(config.capability(CAPABILITY.pciExpress) + offset, size)
+  const capability = config.capability(CAPABILITY.pciExpress)
+  const version = config.read(capability + 2, 2) & VERSION
+  if (offset >= LINK_CAPABILITIES_2 && version < 2) return 0
+  return config.read(capability + offset, size)
 }
 
 /** pcie_get_speed_cap(): the highest of the supported speeds, or before version 2 the first two. */

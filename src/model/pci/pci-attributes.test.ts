@@ -65,6 +65,17 @@ describe('files of a function', () => {
     expect(world.read(FN, 'max_link_width')).toBe('1\n')
   })
 
+  it('take nothing else for the second link capabilities, which version 1 does not have', () => {
+    const world = machine()
+    const { config } = world.device(FN).hardware
+    const express = config.capability(0x10)
+    config.poke(express + 2, 2, (config.read(express + 2, 2) & ~0xf) | 1)
+    config.poke(express + 0x2c, 4, 0x003e)
+    expect(world.read(FN, 'max_link_speed')).toBe('2.5 GT/s PCIe\n')
+    config.poke(express + 2, 2, config.read(express + 2, 2) + 1)
+    expect(world.read(FN, 'max_link_speed')).toBe('32.0 GT/s PCIe\n')
+  })
+
   it('show a user 64 bytes of config space, and root all', () => {
     const world = machine()
     expect(world.read(FN, 'config', USER)).toHaveLength(64)

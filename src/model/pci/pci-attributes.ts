@@ -119,12 +119,17 @@ function busRegister({ hardware }: PciDevice, offset: number): string {
   return String(hardware.config.read(offset, 1))
 }
 
-/** resource0 ... resource5: only to be mapped, and only by root; absent where there is no BAR. */
+/**
+ * resource0 ... resource5: only to be mapped, and only by root; absent where there is no BAR, or none that
+ * the kernel found room for.
+ */
 const RESOURCE_FILES: readonly PciAttribute[] = [0, 1, 2, 3, 4, 5].map((index) => ({
   name: `resource${String(index)}`,
   mode: 0o600,
-  visible: ({ hardware, isVirtual }) =>
-    !isVirtual && hardware.bars.some((bar) => bar.index === index && bar.size > 0),
+  visible: (device) =>
+    !device.isVirtual &&
+    device.hardware.bars.some((bar) => bar.index === index && bar.size > 0) &&
+    !device.forgottenBars.has(0x10 + 4 * index),
 }))
 
 /** Virtual functions come and go with sriov_numvfs alone (pci_dev_hp_attrs_are_visible). */

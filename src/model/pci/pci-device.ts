@@ -77,6 +77,11 @@ export class PciDevice extends Device {
   brokenParityStatus = false
   numaNode = -1
   saved: SavedRegisters | null = null
+  /**
+   * Offsets of base address registers that there was no room for. The kernel forgets that they are there
+   * until it finds the function again (reset_resource, drivers/pci/setup-bus.c).
+   */
+  readonly forgottenBars: Set<number> = new Set()
 
   constructor(init: {
     readonly at: PciAddress

@@ -134,7 +134,7 @@ export class PciSubsystem implements PciState {
     yield* addDevice(this.context, bridge)
     yield* registerBus(this, bus, bridge)
     yield* scanBus(this, bus)
-    this.addressSpace.assign(bus)
+    this.addressSpace.survey(bus)
     yield* addDevices(this, bus)
   }
 

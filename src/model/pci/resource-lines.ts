@@ -38,6 +38,7 @@ export function resourceLines(device: PciDevice): string {
   if (device.isVirtual) virtualRanges(device, ranges)
   else {
     for (const bar of bars) {
+      if (device.forgottenBars.has(barOffset(device, bar))) continue
       const start = readAddress(config, barOffset(device, bar), bar)
       ranges.set(bar.index, barRange(bar, start, 1))
     }
@@ -45,7 +46,9 @@ export function resourceLines(device: PciDevice): string {
   if (device.sriov !== null) {
     const { capability, totalVfs } = device.sriov
     for (const bar of device.hardware.virtualFunction?.(0).bars ?? []) {
-      const start = readAddress(config, capability + VF_BARS + 4 * bar.index, bar)
+      const offset = capability + VF_BARS + 4 * bar.index
+      if (device.forgottenBars.has(offset)) continue
+      const start = readAddress(config, offset, bar)
       ranges.set(VIRTUAL + bar.index, barRange(bar, start, totalVfs))
     }
   }

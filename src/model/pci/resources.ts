@@ -52,6 +52,8 @@ interface Request {
   readonly alignment: number
   readonly prefetch: boolean
   readonly assign: (address: number) => void
+  /** What happens when there are no addresses for it. */
+  readonly fail: () => void
 }
 
 export class AddressSpace {
@@ -73,10 +75,19 @@ export class AddressSpace {
     }
   }
 
-  /** Gives addresses to what is new on the bus and below. */
-  assign(bus: PciBus): void {
+  /** Boot (pcibios_resource_survey): what firmware assigned stays, the rest gets addresses. */
+  survey(bus: PciBus): void {
     this.#claimBelow(bus)
     this.#assignBelow(bus)
+  }
+
+  /**
+   * Gives addresses to what is new on the bus and below (pci_assign_unassigned_bus_resources). Windows of a
+   * bridge that is found again are made for what is behind it now, whatever its registers say.
+   */
+  assign(bus: PciBus): void {
+    closeNewBridges(bus)
+    this.survey(bus)
   }
 
   /** The function is gone: its addresses are free. It need not answer any more. */
@@ -133,15 +144,15 @@ export class AddressSpace {
     }
     // Large ones first: then alignment wastes nothing.
     requests.sort((a, b) => b.alignment - a.alignment)
-    for (const { device, size, alignment, prefetch, assign } of requests) {
+    for (const { device, size, alignment, prefetch, assign, fail } of requests) {
       const choice = prefetch ? [windows.prefetch, windows.memory] : [windows.memory]
-      for (const window of choice) {
-        const address = window.allocate(size, alignment)
-        if (address === null) continue
-        this.#note(device, window, address)
-        assign(address)
-        break
+      const found = allocateIn(choice, size, alignment)
+      if (found === null) {
+        fail()
+        continue
       }
+      this.#note(device, found.window, found.start)
+      assign(found.start)
     }
     for (const child of bus.children) this.#assignBelow(child)
   }
@@ -150,18 +161,22 @@ export class AddressSpace {
     const { config } = device.hardware
     const requests: Request[] = []
     for (const { bar, offset, count } of addressRegisters(device)) {
-      if (readAddress(config, offset, bar) !== 0) continue
+      if (readAddress(config, offset, bar) !== 0 || device.forgottenBars.has(offset)) continue
       const assign = (address: number): void => writeAddress(config, offset, bar, address)
+      const fail = (): void => void device.forgottenBars.add(offset)
       if (bar.kind === 'io') {
         const address = this.#io.allocate(bar.size, Math.max(bar.size, 4))
-        if (address === null) continue
+        if (address === null) {
+          fail()
+          continue
+        }
         this.#note(device, this.#io, address)
         assign(address)
         continue
       }
       const size = bar.size * count
       const prefetch = wantsPrefetch(bar)
-      requests.push({ device, size, alignment: bar.size, prefetch, assign })
+      requests.push({ device, size, alignment: bar.size, prefetch, assign, fail })
     }
     return requests
   }
@@ -178,7 +193,9 @@ export class AddressSpace {
         write(address, size)
         this.#windows.delete(bus)
       }
-      if (size > 0) requests.push({ device: bridge, size, alignment: MEGABYTE, prefetch, assign })
+      if (size === 0) return
+      const fail = (): void => undefined
+      requests.push({ device: bridge, size, alignment: MEGABYTE, prefetch, assign, fail })
     }
     if (readMemoryWindow(config) === null) {
       want(false, (start, size) => writeMemoryWindow(config, { start, end: start + size }))
@@ -191,7 +208,7 @@ export class AddressSpace {
 
   /** Bytes of window a bus wants, in steps of a bridge's granularity. */
   #needed(bus: PciBus, prefetch: boolean): number {
-    let size = bus.bridge !== null && hasHotPlugSlot(bus.bridge) ? HOT_PLUG_BYTES : 0
+    let size = bus.bridge !== null && expectsCards(bus.bridge) ? HOT_PLUG_BYTES : 0
     let used = 0
     const sizes: number[] = []
     for (const device of bus.devices) {
@@ -225,6 +242,44 @@ export class AddressSpace {
       prefetch: addressWindow(readPrefetchWindow(config)),
     }
   }
+}
+
+function closeNewBridges(bus: PciBus): void {
+  for (const device of bus.devices) {
+    const { subordinate } = device
+    if (subordinate === null) continue
+    if (device.added) closeNewBridges(subordinate)
+    else closeBridge(device, subordinate)
+  }
+}
+
+/** Takes the addresses from a bridge and everything behind it. */
+function closeBridge(bridge: PciDevice, bus: PciBus): void {
+  clearAddresses(bridge)
+  writeMemoryWindow(bridge.hardware.config, null)
+  writePrefetchWindow(bridge.hardware.config, null)
+  for (const device of bus.devices) {
+    if (device.subordinate === null) clearAddresses(device)
+    else closeBridge(device, device.subordinate)
+  }
+}
+
+function clearAddresses(device: PciDevice): void {
+  const { config } = device.hardware
+  for (const { bar, offset } of addressRegisters(device)) writeAddress(config, offset, bar, 0)
+}
+
+/** The first window that has room. */
+function allocateIn(
+  windows: readonly AddressWindow[],
+  size: number,
+  alignment: number,
+): Taken | null {
+  for (const window of windows) {
+    const start = window.allocate(size, alignment)
+    if (start !== null) return { window, start }
+  }
+  return null
 }
 
 const CLOSED = new AddressWindow(0, 0)
@@ -262,9 +317,15 @@ function addressRegisters(
   ]
 }
 
+const SHPC = 0x0c
 const EXPRESS = 0x10
 const SLOT_IMPLEMENTED = 0x100
 const HOT_PLUG_CAPABLE = 0x40
+
+/** Room is kept behind hot-plug ports, and behind conventional bridges with hot-plug slots. */
+function expectsCards(bridge: PciDevice): boolean {
+  return hasHotPlugSlot(bridge) || bridge.hardware.config.capability(SHPC) !== 0
+}
 
 /** A PCI Express port with a slot that says it is hot-plug capable (is_hotplug_bridge). */
 export function hasHotPlugSlot({ hardware: { config } }: PciDevice): boolean {

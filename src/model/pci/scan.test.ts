@@ -245,6 +245,44 @@ describe('addresses', () => {
     }
   })
 
+  it('that there is no room for are forgotten, until the bridge is found again with all behind it', () => {
+    const world = new World()
+    const bar = { ...MEMORY_BAR, size: 0x100000 }
+    const port = world.plug(numbered(null, 0, 1, 1), world.root, '01')
+    world.plug(endpoint({ type: null, bars: [bar] }), world.below(port), '01')
+    world.scan()
+    world.plug(endpoint({ type: null, bars: [bar] }), world.below(port), '02')
+    world.writeFile('/bus/pci/rescan', '1')
+    const line = (): string | undefined => world.read('0000:01:02.0', 'resource').split('\n')[0]
+    expect(line()).toBe('0x0000000000000000 0x0000000000000000 0x0000000000000000')
+    expect(world.exists('0000:01:02.0', 'resource0')).toBe(false)
+
+    world.write('0000:01:01.0', 'remove', '1')
+    world.write('0000:01:02.0', 'rescan', '1')
+    expect(line()).toMatch(/^0x0+ 0x0+ 0x0+$/)
+
+    world.write('0000:00:01.0', 'remove', '1')
+    world.writeFile('/bus/pci/rescan', '1')
+    expect(line()).toMatch(/^0x0+c0[01]00000 0x0+c0[01]fffff 0x0+40200$/)
+    expect(world.read('0000:00:01.0', 'resource').split('\n')[14]).toBe(
+      '0x00000000c0000000 0x00000000c01fffff 0x0000000000000200',
+    )
+  })
+
+  it('are kept for cards of either kind behind a bridge with conventional hot-plug slots', () => {
+    const world = new World()
+    const shpc = { id: 0x0c, bytes: Uint8Array.of(0x0c, 0, 0, 0, 0, 0, 0, 0) }
+    const buses = { primary: 0, secondary: 1, subordinate: 1 }
+    world.plug(bridge(null, { buses, more: [shpc] }), world.root, '01')
+    world.scan()
+    const windows = world.read('0000:00:01.0', 'resource').split('\n').slice(14, 16)
+    const sizes = windows.map((line) => {
+      const [start = 0, end = 0] = line.split(' ').map(Number)
+      return end + 1 - start
+    })
+    expect(sizes).toEqual([0x200000, 0x200000])
+  })
+
   it('are shown by the resource file: thirteen ranges, four more for a bridge', () => {
     const world = new World()
     const port = world.plug(numbered(rootPort, 0, 1, 1), world.root, '01')

@@ -7,6 +7,7 @@
  */
 import { addDevice } from '../driver-core/add-device.ts'
 import { Device } from '../driver-core/device.ts'
+import { resume, suspendIfIdle } from '../driver-core/runtime-power.ts'
 import { formatBus } from '../../pci/address.ts'
 import type { Task } from '../task.ts'
 import { PciBus } from './pci-bus.ts'
@@ -114,8 +115,23 @@ export function* registerDevice(state: PciState, device: PciDevice): Task<void> 
   yield* addDevice(state.context, device)
 }
 
-/** pci_scan_bridge(): numbers that firmware left first, then (`assigning`) numbers for the others. */
+/** pci_scan_bridge(): behind a bridge that sleeps nothing answers, so it is kept awake meanwhile. */
 function* scanBridge(
+  state: PciState,
+  bridge: PciDevice,
+  max: number,
+  assigning: boolean,
+): Task<number> {
+  resume(bridge.power)
+  try {
+    return yield* scanBehind(state, bridge, max, assigning)
+  } finally {
+    suspendIfIdle(bridge.power)
+  }
+}
+
+/** Numbers that firmware left first, then (`assigning`) numbers for the others. */
+function* scanBehind(
   state: PciState,
   bridge: PciDevice,
   max: number,

@@ -133,6 +133,20 @@ describe('IOMMU_UNMAP_DMA', () => {
     expect(unmap(0, 0x100000)).toBe(0x4000)
   })
 
+  it.each([
+    ['6.1.192', 0, 'EINVAL'],
+    ['6.12.117', 0, 'EINVAL'],
+    ['6.18.0', 0x4000, 'EEXIST'],
+  ])('up to the last address of all finds what %s finds', (release, unmapped, mapped) => {
+    const { program, container } = opened({ release })
+    program.map(container, program.memory(4).address, 0x4000, 4)
+    const rest = 2 ** 64 - 0x1000
+    const onto = { iova: wide(0x1000), vaddr: wide(0), size: wide(rest) }
+    expect(mapWith(program, container, onto)).toBe(mapped)
+    expect(program.unmap(container, 0x1000, rest)).toBe(unmapped)
+    expect(program.unmap(container, 0, 0, 2)).toBe(0x4000 - unmapped)
+  })
+
   it('version 1: a range from inside unmaps nothing, one over the start unmaps all', () => {
     const { program, container } = opened({}, 1)
     const memory = program.memory(8)

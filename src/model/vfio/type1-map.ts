@@ -7,6 +7,7 @@
  * them; a page that is mapped twice counts twice. This is the path that programs run for every buffer,
  * so it works on page numbers and allocates little.
  */
+import { atLeast } from '../../base/kernel-version.ts'
 import { Errno } from '../errno.ts'
 import { READ, WRITE } from '../iommu/domain.ts'
 import type { PinnedRun, Process } from '../process.ts'
@@ -52,7 +53,9 @@ export function mapDma(state: Type1State, buffer: UserBuffer, process: Process):
   if (iovaPage + pages > ALL_PAGES || virtualPage + pages > ALL_PAGES) {
     throw new Errno('EINVAL', 'beyond the end of the address space')
   }
-  const existing = state.mappings.find(iovaPage, pages)
+  const existing = wraps(state, { iovaPage, pages })
+    ? undefined
+    : state.mappings.find(iovaPage, pages)
   if (updates) {
     updateAddress(state, existing, iovaPage, pages, virtualPage)
     return
@@ -191,11 +194,19 @@ export function unmapDma(state: Type1State, buffer: UserBuffer, process: Process
   }
   const all = (flags & UNMAP_ALL) !== 0
   if (state.v2 && !all) state.mappings.refuseBisecting(range.iovaPage, range.pages)
-  const unmapped =
-    (flags & UNMAP_VADDR) !== 0
-      ? invalidateAddresses(state, range)
-      : unmapRangeNow(state, range, bitmap, process)
+  const reached = all || !wraps(state, range)
+  let unmapped = 0
+  if (reached && (flags & UNMAP_VADDR) !== 0) unmapped = invalidateAddresses(state, range)
+  else if (reached) unmapped = unmapRangeNow(state, range, bitmap, process)
   buffer.setU64(16, addressOf(unmapped))
+}
+
+/**
+ * Up to 6.17 the end of a range that reaches the last address is 0: no mapping lies below it, so none is found
+ * (vfio_find_dma, vfio_find_dma_first_node).
+ */
+function wraps({ context }: Type1State, { iovaPage, pages }: PageRange): boolean {
+  return iovaPage + pages === ALL_PAGES && !atLeast(context.version, 6, 18)
 }
 
 function unmapBitmap(buffer: UserBuffer): DirtyBitmap {

@@ -145,7 +145,7 @@ function withVirtual(
   make: (parts: Parts) => MakeVirtual,
 ): HardwareFunction {
   if (parts.config.extendedCapability(EXTENDED_CAPABILITY.sriov) === 0) return fn
-  const virtual = new VirtualFunctions(parts.config, make(parts))
+  const virtual = new VirtualFunctions(parts.config, make(parts), parts.description.virtualVectors)
   parts.config.onReset(() => {
     virtual.reset()
   })

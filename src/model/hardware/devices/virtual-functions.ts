@@ -9,6 +9,8 @@ import { type ConfigSpace, virtualFunctionConfig } from '../config-space.ts'
 import type { HardwareFunction } from '../function.ts'
 
 const PCI_EXPRESS = 0x10
+const MSIX = 0x11
+const MSIX_TABLE_SIZE = 0x7ff
 const FLR = 1 << 28
 
 /** Makes the hardware of a virtual function around its registers. */
@@ -17,17 +19,20 @@ export type MakeVirtual = (config: ConfigSpace, index: number) => HardwareFuncti
 export class VirtualFunctions {
   readonly #physical: ConfigSpace
   readonly #make: MakeVirtual
+  readonly #vectors: number | undefined
   readonly #made = new Map<number, HardwareFunction>()
 
-  constructor(physical: ConfigSpace, make: MakeVirtual) {
+  /** @param vectors of MSI-X that each has; absent = as many as the physical function */
+  constructor(physical: ConfigSpace, make: MakeVirtual, vectors?: number) {
     this.#physical = physical
     this.#make = make
+    this.#vectors = vectors
   }
 
   at(index: number): HardwareFunction {
     let fn = this.#made.get(index)
     if (fn === undefined) {
-      const config = virtualFunctionConfig(virtualRegisters(this.#physical))
+      const config = virtualFunctionConfig(virtualRegisters(this.#physical, this.#vectors))
       const made = this.#make(config, index)
       // Nobody wires a virtual function to a slot, so it hears of its own resets here.
       config.onReset((kind) => made.reset(kind))
@@ -42,7 +47,7 @@ export class VirtualFunctions {
   }
 }
 
-function virtualRegisters(physical: ConfigSpace): Uint8Array {
+function virtualRegisters(physical: ConfigSpace, vectors: number | undefined): Uint8Array {
   const bytes = physical.snapshot()
   const view = new DataView(bytes.buffer)
   view.setUint16(0x04, 0, true)
@@ -52,6 +57,11 @@ function virtualRegisters(physical: ConfigSpace): Uint8Array {
   const express = physical.capability(PCI_EXPRESS)
   // Every virtual function can reset itself.
   if (express !== 0) view.setUint32(express + 4, view.getUint32(express + 4, true) | FLR, true)
+  const msix = physical.capability(MSIX)
+  if (msix !== 0 && vectors !== undefined) {
+    const control = view.getUint16(msix + 2, true)
+    view.setUint16(msix + 2, (control & ~MSIX_TABLE_SIZE) | (vectors - 1), true)
+  }
   unlink(view, physical.extendedCapability(EXTENDED_CAPABILITY.sriov))
   return bytes
 }

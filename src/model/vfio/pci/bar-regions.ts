@@ -156,9 +156,11 @@ export class BarRegions {
         ? { size: rom.size, flags: READ }
         : { size: 0, flags: 0 }
     }
-    // Without an address a BAR still has a size; only using it fails.
     const bar = this.#device.hardware.bars.find((one) => one.index === index)
-    if (bar === undefined) return { size: 0, flags: 0 }
+    // Whatever the kernel found no room for it takes for absent.
+    if (bar === undefined || this.#device.forgottenBars.has(barOffset(this.#device, bar))) {
+      return { size: 0, flags: 0 }
+    }
     return { size: bar.size, flags: READ | WRITE | (this.#isMappable(bar) ? MMAP : 0) }
   }
 

@@ -72,6 +72,14 @@ describe('what the ioctls of an e1000e say (9.3)', () => {
     expect(region(program, device, 0, 31)).toBe('EINVAL')
   })
 
+  it('DEVICE_GET_REGION_INFO of a BAR that the kernel had no room for: there is none', () => {
+    const { machine, program, group, device } = driven(NIC)
+    program.close(device)
+    deviceAt(machine, NIC).forgottenBars.add(0x14)
+    const again = program.device(group, NIC)
+    expect(region(program, again, 1)).toEqual([40, 0, 1, 0x77, 0, 0, 0, 1 << 8, 0, 0])
+  })
+
   it('DEVICE_GET_REGION_INFO of a ROM: its BAR, if it begins with the signature', () => {
     const { machine, program, group, device } = driven(NIC)
     program.close(device)

@@ -312,6 +312,21 @@ describe('an NVMe controller', () => {
   })
 })
 
+describe('a virtual function', () => {
+  it.each([
+    [undefined, 15],
+    [1, 0],
+  ])('has as many MSI-X vectors as described (%s)', (virtualVectors, last) => {
+    const template = deviceTemplate('nvme-sriov')
+    if (template === undefined) throw new Error('no nvme-sriov')
+    const more = virtualVectors === undefined ? {} : { virtualVectors }
+    const nvme = createFunction({ ...template, ...more, at: '0000:01:00.0', parent: null })
+    const config = nvme.virtualFunction?.(0).config
+    expect((config?.read(config.capability(0x11) + 2, 2) ?? 0) & 0x7ff).toBe(last)
+    expect(nvme.config.read(nvme.config.capability(0x11) + 2, 2) & 0x7ff).toBe(15)
+  })
+})
+
 /** Spreads a buffer over pages in the given order, with a list where one is needed. */
 function scatter(
   port: MemoryPort,
