@@ -164,6 +164,19 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     ...entry(
+      'guard',
+      [],
+      'keep claimed groups whole while devices come and go',
+      () => import('./commands/guard.ts'),
+    ),
+    options: [
+      ['--every <seconds>', 'look also when nothing was heard for so long (5)'],
+      ['--once', 'look once, put right what is not, and end'],
+      STATE_OPTION,
+    ],
+  },
+  {
+    ...entry(
       'export',
       ['<format>', '<target...>'],
       'text for qemu, libvirt, cdi, udev or modprobe',

@@ -10,6 +10,7 @@ import type { LiveHost } from '../isolation/live-host.ts'
 import type { CaptureRequest } from '../open/capture-source.ts'
 import { known, unknown } from '../base/fact.ts'
 import type { Clock } from '../service/state-directory.ts'
+import { SYSTEM_CLOCK } from '../open/system-clock.ts'
 import type { Outside } from './invocation.ts'
 import { runLine } from './run.ts'
 import { ClosedPipeError, type Stream } from './stream.ts'
@@ -80,15 +81,6 @@ export interface RunOptions {
   readonly interruption?: AbortSignal
 }
 
-/** The time of this machine. */
-export const REAL_CLOCK: Clock = {
-  now: () => Date.now(),
-  sleep: (span) =>
-    new Promise((resolve) => {
-      setTimeout(resolve, span)
-    }),
-}
-
 /** Runs a command line as the program would, everything written kept. */
 export async function run(argv: readonly string[], options: RunOptions = {}): Promise<Outcome> {
   let [stdout, stderr, writes] = ['', '', 0]
@@ -123,7 +115,7 @@ function outside(options: RunOptions, err: Stream): Outside {
   return {
     env: options.env ?? { LANG: 'C.UTF-8' },
     uid: options.uid ?? 0,
-    clock: options.clock ?? REAL_CLOCK,
+    clock: options.clock ?? SYSTEM_CLOCK,
     openLive: options.openLive ?? nobody,
     ask: (question) => {
       if (options.answer !== undefined) err.write(`${question}${options.answer}\n`)

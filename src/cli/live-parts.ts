@@ -42,7 +42,7 @@ export async function openParts(
   }
   const { openIsolator } = await import('../open/open-isolator.ts')
   const { clock, uid } = outside
-  return { host, state, isolator: openIsolator({ host, state, uid, now: () => clock.now() }) }
+  return { host, state, isolator: openIsolator({ host, state, uid, clock }) }
 }
 
 async function stateFolder(source: string, given: string | null): Promise<string | null> {

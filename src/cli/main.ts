@@ -6,6 +6,7 @@
  * expects (130), even in the middle of synchronous work.
  */
 import { readFileSync } from 'node:fs'
+import { SYSTEM_CLOCK } from '../open/system-clock.ts'
 import { runLine } from './run.ts'
 import { standardStream } from './stream.ts'
 
@@ -23,13 +24,7 @@ process.exitCode = await runLine(process.argv.slice(2), {
     await captureSource(request)
   },
   uid: process.getuid?.() ?? 0,
-  clock: {
-    now: () => Date.now(),
-    sleep: (span) =>
-      new Promise((resolve) => {
-        setTimeout(resolve, span)
-      }),
-  },
+  clock: SYSTEM_CLOCK,
   openLive: async (source, state) => {
     const { openLiveHost } = await import('../open/open-live-host.ts')
     return openLiveHost(source, { state })

@@ -23,6 +23,12 @@ export interface LiveHost extends Host {
   writesOf(action: Action): readonly Write[]
   /** What the host does with these functions now: for the safety checks. */
   usage(addresses: readonly string[]): readonly DeviceUsage[]
+  /**
+   * The groups that these functions are in now, with all their functions and drivers: from links alone, so it
+   * never waits for the lock of a device, whatever hangs. Functions that are gone or in no group are left out.
+   * @throws IsogroupError permission, io
+   */
+  groupsOf(addresses: readonly string[]): readonly LiveGroup[]
   /** Programs that have the group's node or a device of it open. Unknown unless root. */
   groupUsers(group: string): Fact<readonly Program[]>
   /**
@@ -44,6 +50,19 @@ export interface LiveHost extends Host {
   bootId(): string
   /** Devices that came, went or changed, from now on. Hints only: look again. */
   watch(): DeviceWatch
+}
+
+export interface LiveGroup {
+  /** Id of the group now. */
+  readonly group: string
+  /** All its PCI functions, bridges too, by address. */
+  readonly members: readonly LiveMember[]
+}
+
+export interface LiveMember {
+  readonly address: string
+  /** Name of the bound driver. */
+  readonly driver: string | null
 }
 
 export interface Accounts {

@@ -3,7 +3,7 @@
  *
  *     set-override   devices/<address>/driver_override          "vfio-pci\n"; "\n" clears it, nothing does not
  *     unbind         drivers/<driver>/unbind                    "<address>\n"; ENODEV when another driver has it
- *     probe          drivers_probe                              "<address>\n"; success only says: was asked
+ *     probe, offer   drivers_probe                              "<address>\n"; success only says: was asked
  *     set-autoprobe  devices/<address>/sriov_drivers_autoprobe  "0\n", "1\n"
  *     set-node       /dev/vfio/<group>                          chown, chmod
  *
@@ -37,6 +37,7 @@ export function writesOf(action: Action): readonly Write[] {
     case 'unbind':
       return [{ path: `${PCI}/drivers/${action.driver}/unbind`, text: `${action.address}\n` }]
     case 'probe':
+    case 'offer':
       return [{ path: `${PCI}/drivers_probe`, text: `${action.address}\n` }]
     case 'set-autoprobe':
       return [
@@ -94,6 +95,7 @@ function isUpTo(value: number, max: number): boolean {
 /** A driver is a name in a directory; an override is only compared, so it may be any one line. */
 function isDriver(action: Exclude<Action, { kind: 'set-node' }>): boolean {
   switch (action.kind) {
+    case 'offer':
     case 'set-autoprobe':
       return true
     case 'set-override':

@@ -3,8 +3,10 @@
  * and the group's node. A device can go at any moment; one that went while it was read is not present.
  */
 import { IsogroupError } from '../base/errors.ts'
+import type { LiveGroup, LiveMember } from '../isolation/live-host.ts'
 import type { DeviceState, GroupState, NodeState } from '../isolation/transaction/state.ts'
 import { type Kernel, KernelError } from '../kernel/kernel.ts'
+import { parseAddress } from '../pci/address.ts'
 import { nodePath } from './actions.ts'
 import { PCI_DEVICES } from './functions.ts'
 import { baseName } from './reading.ts'
@@ -20,6 +22,27 @@ export function readGroupState(kernel: Kernel, addresses: readonly string[]): Gr
     present ? groupOf(kernel, address) : null,
   )
   return { group, devices, node: group === null ? null : readNode(kernel, group) }
+}
+
+const GROUPS = '/sys/kernel/iommu_groups'
+
+/** From links alone, which wait for nobody. @throws IsogroupError permission, io */
+export function readGroupsOf(kernel: Kernel, addresses: readonly string[]): readonly LiveGroup[] {
+  const ids = new Set<string>()
+  for (const address of addresses) {
+    const group = groupOf(kernel, address)
+    if (group !== null) ids.add(group)
+  }
+  return [...ids].map((group) => {
+    const names = ask(() => kernel.list(`${GROUPS}/${group}/devices`)) ?? []
+    const functions = names.filter((name) => parseAddress(name) !== null).sort()
+    return { group, members: functions.map((address) => memberAt(kernel, address)) }
+  })
+}
+
+function memberAt(kernel: Kernel, address: string): LiveMember {
+  const link = ask(() => kernel.link(`${PCI_DEVICES}/${address}/driver`))
+  return { address, driver: link === null ? null : baseName(link) }
 }
 
 /** Id of the group that a function is in; null when it is in none. @throws IsogroupError */

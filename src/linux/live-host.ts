@@ -5,7 +5,7 @@ import { type Kernel, KernelError } from '../kernel/kernel.ts'
 import { readAccounts } from './accounts.ts'
 import { perform, writesOf } from './actions.ts'
 import { deviceWatch } from './device-watch.ts'
-import { readGroupState } from './group-state.ts'
+import { readGroupsOf, readGroupState } from './group-state.ts'
 import { readIdentities } from './identities.ts'
 import { linuxHost } from './linux-host.ts'
 import { programsOf, readGroupUsers } from './programs.ts'
@@ -38,6 +38,7 @@ export function linuxLiveHost(
   return {
     ...linuxHost(kernel, source, fallbackNames),
     state: (addresses) => readGroupState(kernel, addresses),
+    groupsOf: (addresses) => readGroupsOf(kernel, addresses),
     perform: (action, deadline) => perform(kernel, action, deadline),
     writesOf,
     usage: (addresses) =>

@@ -3,6 +3,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import type { LiveHost } from '../isolation/live-host.ts'
 import { stateFolder } from '../service/files.ts'
 import { type Isolator, isolator } from '../service/isolator.ts'
+import type { Clock } from '../service/state-directory.ts'
 import { memoryDirectory } from '../service/memory-directory.ts'
 
 export interface OpenIsolatorOptions {
@@ -11,23 +12,15 @@ export interface OpenIsolatorOptions {
   readonly state: string | null
   /** The user who runs the program. */
   readonly uid: number
-  /** Milliseconds since 1970. */
-  readonly now: () => number
+  readonly clock: Clock
 }
 
 const ID_BYTES = 4
 
-export function openIsolator({ host, state, uid, now }: OpenIsolatorOptions): Isolator {
+export function openIsolator({ host, state, uid, clock }: OpenIsolatorOptions): Isolator {
   return isolator({
-    ...{ host, uid },
+    ...{ host, uid, clock },
     directory: state === null ? memoryDirectory() : stateFolder(state),
-    clock: {
-      now,
-      sleep: (span) =>
-        new Promise((resolve) => {
-          setTimeout(resolve, span)
-        }),
-    },
     newId: () => randomBytes(ID_BYTES).toString('hex'),
     digest: (text) => createHash('sha256').update(text).digest('hex'),
   })

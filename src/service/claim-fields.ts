@@ -71,6 +71,7 @@ function group(value: unknown): ClaimedGroup {
     before: groupState(field('before')),
     target: groupState(field('target')),
     members: list(field('members'), identity),
+    newcomers: list(field('newcomers'), address),
     fingerprint: text(field('fingerprint')),
   }
 }
@@ -133,6 +134,8 @@ function action(value: unknown): Action {
     case 'unbind':
     case 'probe':
       return { kind, address: address(field('address')), driver: text(field('driver')) }
+    case 'offer':
+      return { kind, address: address(field('address')) }
     case 'set-autoprobe':
       return { kind, address: address(field('address')), on: flag(field('on')) }
     case 'set-node':

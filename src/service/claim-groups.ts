@@ -83,7 +83,7 @@ function claimedGroup({ host, digest }: Parts, group: GroupPlan): ClaimedGroup {
   const { before, target } = group
   const addresses = group.members.flatMap(({ fn }) => (fn === null ? [] : [fn.address]))
   const members = host.identities(addresses)
-  return { before, target, members, fingerprint: fingerprintOf(members, digest) }
+  return { before, target, members, newcomers: [], fingerprint: fingerprintOf(members, digest) }
 }
 
 const SECOND = 1000

@@ -18,9 +18,8 @@
  * The record says what was wanted and where it came from. Where the devices are is never taken from it: that is
  * on the host, and read anew each time.
  */
-import type { DeviceIdentity } from '../isolation/live-host.ts'
+import type { KeptGroup } from '../isolation/ownership/kept-group.ts'
 import type { ClaimOwner } from '../isolation/plan/request.ts'
-import type { GroupState } from '../isolation/transaction/state.ts'
 
 export type ClaimState = 'claiming' | 'claimed' | 'releasing' | 'incomplete'
 
@@ -55,12 +54,7 @@ export interface ClaimRecord {
   readonly left: readonly string[]
 }
 
-export interface ClaimedGroup {
-  /** Where its devices were: what a release goes back to. */
-  readonly before: GroupState
-  readonly target: GroupState
-  /** All PCI functions of the group then, also those that were not touched. */
-  readonly members: readonly DeviceIdentity[]
+export interface ClaimedGroup extends KeptGroup {
   /** Of the members, whatever they are called now (isolation/ownership/fingerprint.ts). */
   readonly fingerprint: string
 }

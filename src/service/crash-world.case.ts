@@ -11,7 +11,10 @@ import { bootModel, type Model } from '../model/model.ts'
 import { type ModelKernel, modelKernel } from '../model/model-kernel.ts'
 import { builtInTwin } from '../open/open-host.ts'
 import { testDigest } from './digest.case.ts'
-import { type Isolator, isolator } from './isolator.ts'
+import { claimStore } from './claim-store.ts'
+import { Guard } from './guard.ts'
+import type { GuardEvent } from './guard-event.ts'
+import { type Isolator, isolator, type IsolatorOptions } from './isolator.ts'
 import {
   type Disk,
   type DiskFault,
@@ -33,6 +36,8 @@ export interface CrashWorld {
 
 export interface Program {
   readonly isolator: Isolator
+  /** A guard of this process. */
+  readonly guard: (say: (event: GuardEvent) => void) => Guard
   readonly kernel: FaultyKernel
   readonly directory: LossyDirectory
 }
@@ -56,28 +61,36 @@ export function start(
 ): Program {
   const kernel = faulty(world.kernel, faults.kernel)
   const directory = lossyDirectory(world.disk, kernel, faults.disk)
+  const options: IsolatorOptions = {
+    host: linuxLiveHost(impatient(kernel, world.timers), 'a machine'),
+    directory,
+    clock: {
+      now: () => world.now,
+      sleep: (milliseconds) => {
+        world.now += milliseconds
+        return Promise.resolve()
+      },
+    },
+    newId: () => {
+      world.count += 1
+      return world.count.toString(16).padStart(8, '0')
+    },
+    digest: testDigest,
+    uid: 0,
+  }
   return {
     kernel,
     directory,
-    isolator: isolator({
-      host: linuxLiveHost(impatient(kernel, world.timers), 'a machine'),
-      directory,
-      clock: {
-        now: () => world.now,
-        sleep: (milliseconds) => {
-          world.now += milliseconds
-          return Promise.resolve()
-        },
-      },
-      newId: () => {
-        world.count += 1
-        return world.count.toString(16).padStart(8, '0')
-      },
-      digest: testDigest,
-      uid: 0,
-    }),
+    isolator: isolator(options),
+    guard: (say) => {
+      const store = claimStore(directory, options.clock, testDigest)
+      return new Guard({ ...options, store, deadline: DEADLINE }, say)
+    },
   }
 }
+
+/** Milliseconds of a step; the model's time stands still. */
+const DEADLINE = 1000
 
 /** The model's time stands still, so a write that waits is late at once. */
 function impatient(kernel: Kernel, timers: HandClock): Kernel {
@@ -106,6 +119,8 @@ export function visibleState({ kernel }: CrashWorld): string {
   for (const address of kernel.list(PCI_DEVICES).toSorted()) {
     const dir = `${PCI_DEVICES}/${address}`
     for (const name of kernel.list(dir).toSorted()) {
+      // "unknown" until a driver had the device for the first time, and never again: not ours to give back.
+      if (name === 'power_state') continue
       lines.push(`${dir}/${name} ${contentOf(kernel, `${dir}/${name}`)}`)
     }
   }

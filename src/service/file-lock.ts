@@ -19,17 +19,22 @@ let taken = 0
 
 /**
  * @param patience milliseconds
+ * @param meaning of the lock being held, for the person who finds it so
  * @returns gives it back
  * @throws IsogroupError refused: somebody else holds it still; and what the file system throws
  */
-export async function takeLock(path: string, patience: number): Promise<() => void> {
+export async function takeLock(
+  path: string,
+  patience: number,
+  meaning: string,
+): Promise<() => void> {
   taken += 1
   const own = holderText(taken)
   for (let waited = 0; ; waited += AGAIN) {
     if (tryLock(path, own)) return () => unlock(path, own)
     const holder = readIfThere(path)
     if (holder !== null && isStale(holder)) takeAway(path, holder)
-    else if (waited >= patience) throw held(path, holder)
+    else if (waited >= patience) throw held(path, holder, meaning)
     else await sleep(AGAIN)
   }
 }
@@ -119,11 +124,7 @@ function readIfThere(path: string): string | null {
   }
 }
 
-function held(path: string, holder: string | null): IsogroupError {
+function held(path: string, holder: string | null, meaning: string): IsogroupError {
   const pid = /"pid":(\d+)/.exec(holder ?? '')?.[1] ?? '?'
-  return new IsogroupError(
-    'refused',
-    `another isogroup (process ${pid}) is changing claims; nothing was changed`,
-    `wait until it ends; it holds ${path}`,
-  )
+  return new IsogroupError('refused', meaning, `process ${pid} holds ${path}: wait until it ends`)
 }

@@ -83,9 +83,9 @@ describe('a folder of records', () => {
 describe('the lock of a folder', () => {
   it('is held by one at a time, and waited for', async () => {
     const state = stateFolder(base)
-    const unlock = await state.lock(0)
-    await expect(state.lock(120)).rejects.toMatchObject({ code: 'refused' })
-    const waiting = state.lock(10_000)
+    const unlock = await state.lock('changes', 0)
+    await expect(state.lock('changes', 120)).rejects.toMatchObject({ code: 'refused' })
+    const waiting = state.lock('changes', 10_000)
     unlock()
     const again = await waiting
     again()
@@ -94,11 +94,11 @@ describe('the lock of a folder', () => {
 
   it('is given back once, and never taken from the next one', async () => {
     const state = stateFolder(base)
-    const first = await state.lock(0)
+    const first = await state.lock('changes', 0)
     first()
-    const second = await state.lock(0)
+    const second = await state.lock('changes', 0)
     first()
-    await expect(state.lock(0)).rejects.toMatchObject({ code: 'refused' })
+    await expect(state.lock('changes', 0)).rejects.toMatchObject({ code: 'refused' })
     second()
   })
 
@@ -108,11 +108,11 @@ describe('the lock of a folder', () => {
     ['another boot', (own: Holder) => ({ ...own, boot: 'other' })],
   ])('is taken over from %s', async (_who, change) => {
     const state = stateFolder(base)
-    const unlock = await state.lock(0)
+    const unlock = await state.lock('changes', 0)
     const own = JSON.parse(readFileSync(join(base, 'lock'), 'utf8')) as Holder
     unlock()
     writeFileSync(join(base, 'lock'), JSON.stringify(change(own)))
-    const taken = await state.lock(0)
+    const taken = await state.lock('changes', 0)
     taken()
     expect(readdirSync(base)).toEqual([])
   })
@@ -121,7 +121,7 @@ describe('the lock of a folder', () => {
     'is taken over when it is no lock at all: %j',
     async (text) => {
       writeFileSync(join(base, 'lock'), text)
-      const unlock = await stateFolder(base).lock(0)
+      const unlock = await stateFolder(base).lock('changes', 0)
       unlock()
       expect(readdirSync(base)).toEqual([])
     },
@@ -137,11 +137,11 @@ describe('the lock of a folder', () => {
       boot: readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim(),
     }
     writeFileSync(join(base, 'lock'), JSON.stringify(holder))
-    await expect(stateFolder(base).lock(100)).rejects.toThrow(String(pid))
+    await expect(stateFolder(base).lock('changes', 100)).rejects.toThrow(String(pid))
     const ended = new Promise((resolve) => child.once('exit', resolve))
     child.kill('SIGKILL')
     await ended
-    const unlock = await stateFolder(base).lock(1000)
+    const unlock = await stateFolder(base).lock('changes', 1000)
     unlock()
   })
 
@@ -151,7 +151,7 @@ describe('the lock of a folder', () => {
     let inside = 0
     let worst = 0
     const one = async (): Promise<void> => {
-      const unlock = await stateFolder(base).lock(60_000)
+      const unlock = await stateFolder(base).lock('changes', 60_000)
       inside += 1
       worst = Math.max(worst, inside)
       await new Promise((resolve) => setTimeout(resolve, 1))

@@ -26,7 +26,7 @@ import { Buffer } from 'node:buffer'
 import { join } from 'node:path'
 import { type ErrorCode, IsogroupError } from '../base/errors.ts'
 import { takeLock } from './file-lock.ts'
-import type { StateDirectory } from './state-directory.ts'
+import type { LockName, StateDirectory } from './state-directory.ts'
 
 /** Everybody may see who has what; only its owner changes it. */
 const FOLDER_MODE = 0o755
@@ -34,6 +34,12 @@ const FILE_MODE = 0o644
 const BEFORE_RENAME = '.new'
 
 const { O_APPEND, O_CREAT, O_DIRECTORY, O_NOFOLLOW, O_RDONLY, O_TRUNC, O_WRONLY } = constants
+
+const LOCK_FILES: Readonly<Record<LockName, string>> = { changes: 'lock', guard: 'guard.lock' }
+const LOCK_MEANINGS: Readonly<Record<LockName, string>> = {
+  changes: 'another isogroup is changing claims; nothing was changed',
+  guard: 'another guard is running on these claims',
+}
 
 /** @param folder absolute; made when it is needed */
 export function stateFolder(folder: string): StateDirectory {
@@ -72,10 +78,10 @@ export function stateFolder(folder: string): StateDirectory {
         rmSync(at(name), { force: true })
         syncFolder()
       }),
-    lock: (patience) =>
+    lock: (name, patience) =>
       explainedLater(`lock ${folder}`, () => {
         ensure()
-        return takeLock(at('lock'), patience)
+        return takeLock(at(LOCK_FILES[name]), patience, LOCK_MEANINGS[name])
       }),
   }
 }

@@ -5,6 +5,7 @@ import type { ClaimRecord, StepFailure, WedgedDevice } from './claim-record.ts'
 import { goBack } from './converge.ts'
 import { errnoOf } from './errno-of.ts'
 import type { Parts } from './parts.ts'
+import { takeStep } from './step.ts'
 import { stepperOf } from './stepper-of.ts'
 
 export interface GivenBack {
@@ -29,12 +30,29 @@ export async function giveBack(
   const others = replaced(then, host.identities(then.map(({ address }) => address)))
   const targets = record.groups.map(({ before }) => before)
   const back = await goBack(stepperOf(parts, record.id), targets, hanging, others)
-  if (back.failure === null) return forgotten(parts, record)
+  if (back.failure === null) {
+    await offerHomeless(parts, record)
+    return forgotten(parts, record)
+  }
   const { left, failure, wedged } = back
   return {
     record: kept(parts, { ...record, state: 'incomplete', left, failure, wedged }),
     failure,
     left,
+  }
+}
+
+/** Newcomers that the guard took before any driver did: the kernel would have offered them to all. */
+async function offerHomeless(parts: Parts, { id, groups }: ClaimRecord): Promise<void> {
+  const stepper = stepperOf(parts, id)
+  for (const { before, newcomers } of groups) {
+    const homeless = before.devices.filter(
+      ({ address, driver }) => driver === null && newcomers.includes(address),
+    )
+    for (const { address } of homeless) {
+      // Nobody has to take it, and one that has gone meanwhile needs no driver.
+      await takeStep(stepper, { kind: 'offer', address }, [address])
+    }
   }
 }
 

@@ -47,3 +47,19 @@ function isBeingWritten(path: string, evidence: readonly string[]): boolean {
   const tail = path.split('/').slice(-2).join('/')
   return evidence.some((line) => line.includes(tail))
 }
+
+/** What somebody else's unbind, or removal, does to the names of files. */
+const LETTING_GO = /has been writing to \S*\/(unbind|remove)\b/
+
+/**
+ * Whether a device without a driver may be on its way out of one at this moment: then it hangs as ours would.
+ * Which device an unbind is about cannot be seen, so any is taken for this one's.
+ * @returns the device, or nothing
+ */
+export function beingUnbound(host: LiveHost, address: string): readonly WedgedDevice[] {
+  const evidence = host.stuckEvidence(address)
+  const line = evidence.find((one) => LETTING_GO.test(one))
+  if (line === undefined) return []
+  const path = /\/sys\/[^\s,]*/.exec(line)?.[0] ?? ''
+  return [{ address, step: 'somebody takes it from its driver', path, evidence }]
+}

@@ -13,6 +13,8 @@ import { type ClaimView, damagedView, historyView } from './claim-view.ts'
 import { confirmClaim, isUnconfirmed } from './confirmation.ts'
 import { findClaim } from './find-claim.ts'
 import type { Digest } from './framed-line.ts'
+import { Guard, guardClaims, type GuardOptions } from './guard.ts'
+import type { GuardEvent } from './guard-event.ts'
 import { lookAtClaim } from './look-at-claim.ts'
 import type { ClaimOutcome, RecoverOutcome, ReleaseOutcome } from './outcome.ts'
 import type { Parts } from './parts.ts'
@@ -48,6 +50,10 @@ export interface Isolator {
   confirm(selector: string | null): Promise<ClaimView>
   /** Finishes or undoes what was cut short, and what was not confirmed. Claims with nothing to do are not listed. */
   recover(): Promise<readonly RecoverOutcome[]>
+  /** Keeps the groups of all claims whole until the signal. @throws IsogroupError refused: another guard is running; permission, io */
+  guard(options: GuardOptions): Promise<void>
+  /** One look of the guard. @throws IsogroupError as guard does */
+  guardOnce(say: (event: GuardEvent) => void): Promise<void>
 }
 
 export interface IsolatorOptions {
@@ -90,7 +96,7 @@ export function isolator(options: IsolatorOptions): Isolator {
     return latest !== null && isFresh && isStill(host, latest.plan) ? latest.plan : plan(request)
   }
   const locked = async <T>(patience: number, work: () => Promise<T> | T): Promise<T> => {
-    const unlock = await directory.lock(patience)
+    const unlock = await directory.lock('changes', patience)
     return finished(unlock, work)
   }
   const inTurn = async <T>(work: () => Promise<T>): Promise<T> =>
@@ -115,6 +121,9 @@ export function isolator(options: IsolatorOptions): Isolator {
       return all.length === 0 ? [] : viewsOf(all, host)
     },
     confirm: (selector) => locked(PATIENCE, () => confirmClaim(parts, selector)),
+    guard: (guardOptions) => guardClaims(parts, guardOptions),
+    guardOnce: async (say) =>
+      finished(await directory.lock('guard', 0), () => new Guard(parts, say).look()),
     recover: () => locked(PATIENCE, () => recoverClaims(parts)),
   }
 }

@@ -1,9 +1,9 @@
 /** Records that live as long as the program: for models of which nothing is kept. */
-import type { StateDirectory } from './state-directory.ts'
+import type { LockName, StateDirectory } from './state-directory.ts'
 
 export function memoryDirectory(): StateDirectory {
   const files = new Map<string, string>()
-  let turn: Promise<void> = Promise.resolve()
+  const turns = new Map<LockName, Promise<void>>()
   return {
     place: 'memory',
     list: () => [...files.keys()],
@@ -11,12 +11,15 @@ export function memoryDirectory(): StateDirectory {
     append: (name, text) => void files.set(name, (files.get(name) ?? '') + text),
     replace: (name, text) => void files.set(name, text),
     remove: (name) => void files.delete(name),
-    async lock() {
-      const before = turn
+    async lock(name) {
+      const before = turns.get(name)
       let unlock = (): void => undefined
-      turn = new Promise((resolve) => {
-        unlock = resolve
-      })
+      turns.set(
+        name,
+        new Promise((resolve) => {
+          unlock = resolve
+        }),
+      )
       await before
       return unlock
     },

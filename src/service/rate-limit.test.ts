@@ -70,7 +70,7 @@ describe('the limit of claims and releases', () => {
     let isFree = false
     const sleep = clock.sleep
     clock.sleep = async (milliseconds) => {
-      const unlock = await directory.lock(0)
+      const unlock = await directory.lock('changes', 0)
       isFree = true
       unlock()
       await sleep(milliseconds)

@@ -55,7 +55,7 @@ export interface LockedTurn {
 export async function lockedTurn(parts: LockedTurn, patience: number): Promise<() => void> {
   const { directory, clock, digest } = parts
   for (let waited = 0; ; ) {
-    const unlock = await directory.lock(patience)
+    const unlock = await directory.lock('changes', patience)
     let wait: number
     try {
       wait = takeToken(directory, clock, digest)

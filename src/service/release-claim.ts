@@ -5,6 +5,7 @@ import { historyView, recordedView } from './claim-view.ts'
 import type { FoundClaim } from './find-claim.ts'
 import { type GivenBack, giveBack } from './give-back.ts'
 import { hangingDevices } from './hanging.ts'
+import { withAimedNewcomers } from './newcomers.ts'
 import type { ReleaseOutcome } from './outcome.ts'
 import type { Parts } from './parts.ts'
 
@@ -34,6 +35,7 @@ export async function takeBack(
 ): Promise<GivenBack> {
   const { host, clock, store } = parts
   const hanging = await hangingDevices(host, clock, record, lastStep)
-  const releasing = store.save({ ...record, state: 'releasing', wedged: hanging, left: [] })
+  const whole = withAimedNewcomers(parts, record)
+  const releasing = store.save({ ...whole, state: 'releasing', wedged: hanging, left: [] })
   return giveBack(parts, releasing, hanging)
 }

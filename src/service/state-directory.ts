@@ -18,17 +18,21 @@ export interface StateDirectory {
   /** Removes a file, if it is there. @throws IsogroupError permission, io */
   remove(name: string): void
   /**
-   * Waits until nobody else writes here. Readers need not.
+   * Waits until nobody else has this lock. Readers need none.
    * @param patience milliseconds
    * @returns gives it back
-   * @throws IsogroupError refused: somebody else is still writing; permission, io
+   * @throws IsogroupError refused: somebody else has it still; permission, io
    */
-  lock(patience: number): Promise<() => void>
+  lock(name: LockName, patience: number): Promise<() => void>
 }
+
+/** `changes`: to write records and change the host; `guard`: to be the guard. */
+export type LockName = 'changes' | 'guard'
 
 /** Time, as the service needs it. */
 export interface Clock {
   /** Milliseconds since 1970. */
   now(): number
-  sleep(milliseconds: number): Promise<void>
+  /** @param signal ends it early; it then resolves as well */
+  sleep(milliseconds: number, signal?: AbortSignal): Promise<void>
 }

@@ -78,6 +78,9 @@ function isAchieved(action: Action, { devices, node }: GroupState): boolean {
       return device.driver !== action.driver
     case 'probe':
       return device.driver === action.driver
+    case 'offer':
+      // Nobody has to take it.
+      return true
     case 'set-autoprobe':
       return device.autoprobe === action.on
   }

@@ -5,7 +5,8 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { openHost } from '../../open/open-host.ts'
 import { openLiveHost } from '../../open/open-live-host.ts'
-import { type Outcome, type RunOptions, REAL_CLOCK, run } from '../host.case.ts'
+import { SYSTEM_CLOCK } from '../../open/system-clock.ts'
+import { type Outcome, type RunOptions, run } from '../host.case.ts'
 
 /** An NVMe disk that nothing uses, and groups for each way to be refused. */
 const SERVER = 'model:server-sriov'
@@ -349,7 +350,7 @@ describe('confirm', () => {
 
   it('comes too late when the time is over', async () => {
     await on(SERVER, `claim ${DISK} --yes --confirm 1`, { detached })
-    const late = { ...REAL_CLOCK, now: () => Date.now() + 3000 }
+    const late = { ...SYSTEM_CLOCK, now: () => Date.now() + 3000 }
     expect((await on(SERVER, 'confirm', { clock: late })).exit).toBe(3)
   })
 })
@@ -368,7 +369,7 @@ describe('recover', () => {
 
   it('undoes what nobody confirmed', async () => {
     await on(SERVER, `claim ${DISK} --yes --confirm 1`, { detached })
-    const late = { ...REAL_CLOCK, now: () => Date.now() + 3000 }
+    const late = { ...SYSTEM_CLOCK, now: () => Date.now() + 3000 }
     const { exit, stdout } = await on(SERVER, 'recover', { clock: late })
     expect(exit).toBe(0)
     expect(stdout).toContain('undone')

@@ -63,10 +63,20 @@ const claim = v.strictObject({
   madeAt: time,
   confirmBy: v.pipe(v.nullable(time), v.description('undone unless confirmed by then')),
   users: v.nullable(v.array(program)),
-  protection: v.picklist(['sealed', 'watched', 'broken']),
+  protection: v.pipe(
+    v.nullable(v.picklist(['sealed', 'watched', 'broken'])),
+    v.description('null: the claim holds nothing any more, or was not looked at'),
+  ),
   changes: v.pipe(v.array(v.string()), v.description('why it no longer fits the host')),
   wedged: v.pipe(
-    v.array(v.strictObject({ address, step: v.string(), evidence: v.array(v.string()) })),
+    v.array(
+      v.strictObject({
+        address,
+        step: v.string(),
+        path: v.string(),
+        evidence: v.array(v.string()),
+      }),
+    ),
     v.description('devices for which a step hangs in the kernel'),
   ),
   left: v.pipe(v.array(v.string()), v.description('what could not be given back')),

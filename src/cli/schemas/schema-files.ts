@@ -8,6 +8,7 @@ import { doctorReport } from './doctor-report.ts'
 import { explanation } from './explanation.ts'
 import { exported } from './export.ts'
 import { failure } from './failure.ts'
+import { guardEvent } from './guard-event.ts'
 import { groupList } from './group-list.ts'
 import { plan } from './plan.ts'
 import { prediction } from './prediction.ts'
@@ -30,6 +31,7 @@ export const SHAPES: Readonly<Record<string, GenericSchema>> = {
   ReleaseResult: releaseResult,
   Confirmed: confirmed,
   Recovery: recovery,
+  GuardEvent: guardEvent,
   Export: exported,
   Failure: failure,
 }

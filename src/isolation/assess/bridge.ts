@@ -25,11 +25,16 @@ export function bridgeKind({ fn }: Node): 'bridge' | 'device' | 'unknown' {
   if (fn.classCode.known && fn.classCode.value >>> 16 !== BRIDGE_BASE_CLASS) return 'device'
   const { headerType, pcie } = fn.config
   if (headerType.known) return named(headerType.value !== 0)
-  if (fn.classCode.known) return named(BRIDGE_CLASSES.has(fn.classCode.value >>> 8))
+  if (fn.classCode.known) return named(isBridgeClass(fn.classCode.value))
   if (pcie.known && pcie.value !== null) return named(BRIDGE_TYPES.has(pcie.value.type))
   return 'unknown'
 }
 
 function named(isBridge: boolean): 'bridge' | 'device' {
   return isBridge ? 'bridge' : 'device'
+}
+
+/** Whether a class code is one of a bridge between buses. @param classCode 24 bits: class, subclass, interface */
+export function isBridgeClass(classCode: number): boolean {
+  return BRIDGE_CLASSES.has(classCode >>> 8)
 }

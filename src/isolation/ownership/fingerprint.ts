@@ -59,6 +59,11 @@ export function replaced(
     .map(({ address }) => address)
 }
 
+/** Whether it is the same device in the same place, under the same address. */
+export function isSameDevice(a: DeviceIdentity, b: DeviceIdentity): boolean {
+  return a.address === b.address && isSamePlace(a, b) && !isOther(a, b)
+}
+
 function isSamePlace(a: DeviceIdentity, b: DeviceIdentity): boolean {
   return a.path === UNREAD || b.path === UNREAD ? a.address === b.address : a.path === b.path
 }

@@ -7,6 +7,7 @@
  */
 import type { Fact } from '../../base/fact.ts'
 import { bridgeKind } from '../assess/bridge.ts'
+import { isChipsetClass } from '../assess/chipset.ts'
 import { driverRole } from '../assess/driver-roles.ts'
 import type { Node } from '../topology/topology.ts'
 
@@ -30,12 +31,7 @@ function isHeldByKernel(driver: Fact<string | null>): boolean {
   return driver.value !== null && driverRole(driver.value) !== 'harmless'
 }
 
-/** Host bridge, ISA bridge, interrupt controller, timer, clock, IOMMU (PCI Code and ID Assignment). */
-const CHIPSET_CLASSES: ReadonlySet<number> = new Set([
-  ...[0x0600, 0x0601, 0x0800, 0x0802, 0x0803, 0x0806],
-])
-
 /** Whether it is a part of the chipset that serves the machine rather than a person. */
 export function isChipset({ fn }: Node): boolean {
-  return fn.classCode.known && CHIPSET_CLASSES.has(fn.classCode.value >>> 8)
+  return fn.classCode.known && isChipsetClass(fn.classCode.value)
 }

@@ -107,6 +107,7 @@ export function liveHost(host: PlanHost): LiveHost {
     state: (addresses) => stateOf(addresses, snapshot, host),
     usage: (addresses) =>
       addresses.map((address) => ({ ...freeUsage(address), ...host.usage?.[address] })),
+    groupsOf: never,
     groupUsers: () => host.users ?? known([]),
     memlock: () => host.memlock ?? known(null),
     hasDriver: (driver) => (host.drivers ?? ['vfio-pci']).includes(driver),

@@ -10,6 +10,8 @@ export type Action =
   | { readonly kind: 'unbind'; readonly address: string; readonly driver: string }
   /** Offers the device to the drivers of its bus; its override decides which. */
   | { readonly kind: 'probe'; readonly address: string; readonly driver: string }
+  /** Offers the device to the drivers of its bus, as the kernel does with a new one: any may take it, or none. */
+  | { readonly kind: 'offer'; readonly address: string }
   /** Whether new virtual functions of this physical function are offered to drivers. */
   | { readonly kind: 'set-autoprobe'; readonly address: string; readonly on: boolean }
   /** Owner and mode of the group's node. */
@@ -48,6 +50,8 @@ export function describeAction(action: Action): string {
       return `unbind ${action.address} from ${action.driver}`
     case 'probe':
       return `offer ${action.address} to ${action.driver}`
+    case 'offer':
+      return `offer ${action.address} to all drivers`
     case 'set-autoprobe':
       return `switch driver probing of new virtual functions of ${action.address} ${action.on ? 'on' : 'off'}`
     case 'set-node':

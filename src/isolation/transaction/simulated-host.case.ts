@@ -69,6 +69,7 @@ export function simulatedHost(
           return
         }
         case 'probe':
+        case 'offer':
           offer(deviceOf(action))
           return
         case 'set-autoprobe':

@@ -77,7 +77,8 @@ function settle(move: Move): readonly Action[] {
 const NEW_NODE = { uid: 0, gid: 0, mode: 0o600 }
 
 function giveNode(target: GroupState, now: GroupState): readonly Action[] {
-  const group = now.group ?? target.group
+  // Whose devices are gone has no group: by now its number may be another group's.
+  const { group } = now
   if (target.node === null || group === null) return []
   const { uid, gid, mode } = target.node
   const is = now.node ?? NEW_NODE

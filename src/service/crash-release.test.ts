@@ -1,0 +1,3 @@
+import { describeCrashes } from './crash-suite.case.ts'
+
+describeCrashes('release')

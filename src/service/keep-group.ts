@@ -1,0 +1,225 @@
+/**
+ * One look at a claimed group, and what is needed to have it whole again. Under the lock.
+ *
+ *     newcomers without a driver: aimed at once      what is won here is won by microseconds, and an aim by itself
+ *                                                    harms nobody; after a crash it is found by its own trace
+ *     all newcomers: written into the record         from here on a release gives them back as well
+ *     steps to the target, each recorded, verified   whoever strayed, and newcomers that a driver was faster for
+ *
+ * Drivers are taken from links. Of a device that is off its driver while somebody writes to an unbind nothing
+ * more is read: that read would wait as long as the write does.
+ */
+import { IsogroupError } from '../base/errors.ts'
+import { known } from '../base/fact.ts'
+import type { DeviceIdentity } from '../isolation/live-host.ts'
+import { type Protection, protectionOf } from '../isolation/ownership/protection.ts'
+import { type Action, describeAction } from '../isolation/transaction/action.ts'
+import { stepsTo } from '../isolation/transaction/steps.ts'
+import { unmet } from '../isolation/transaction/unmet.ts'
+import type { ClaimedGroup, ClaimRecord, WedgedDevice } from './claim-record.ts'
+import type { GroupEvent } from './guard-event.ts'
+import { hangingDevices, beingUnbound } from './hanging.ts'
+import { grownBy, lookForNewcomers } from './newcomers.ts'
+import type { Parts } from './parts.ts'
+import type { RepairLimit } from './repair-limit.ts'
+import { takeStep } from './step.ts'
+import { stepperOf } from './stepper-of.ts'
+
+/** Of one group of one claim, all through a look. */
+export interface KeptParts extends Parts {
+  readonly limit: RepairLimit
+  readonly say: (event: GroupEvent) => void
+}
+
+export interface GroupLook {
+  /** As it is recorded now. */
+  readonly record: ClaimRecord
+  /** Id of the group now; null: its devices are gone. */
+  readonly group: string | null
+  readonly protection: Protection
+  /** Why it is not whole, a line each; empty: it is. */
+  readonly left: readonly string[]
+}
+
+/** @param at which group of the claim @throws IsogroupError permission, io: it could not be looked at */
+export async function keepGroup(
+  parts: KeptParts,
+  record: ClaimRecord,
+  at: number,
+): Promise<GroupLook> {
+  const grown = await takeNewcomers(parts, record, at)
+  const { record: after, left } = await repair(parts, grown, at)
+  const { host } = parts
+  const [live] = host.groupsOf(addressesOf(groupAt(after, at)))
+  if (live === undefined) {
+    const gone = 'none of its devices is on the host'
+    return { record: after, group: null, protection: 'broken', left: [gone] }
+  }
+  const drivers = live.members.map(({ driver }) => known(driver))
+  const users = host.groupUsers(live.group)
+  const protection = protectionOf({ drivers, whole: left.length === 0, users })
+  return { record: after, group: live.group, protection, left }
+}
+
+function groupAt({ groups, id }: ClaimRecord, at: number): ClaimedGroup {
+  const group = groups[at]
+  if (group === undefined) throw new Error(`claim ${id} has no group ${String(at)}`)
+  return group
+}
+
+function addressesOf({ target }: ClaimedGroup): readonly string[] {
+  return target.devices.map(({ address }) => address)
+}
+
+function withGroup(record: ClaimRecord, at: number, group: ClaimedGroup): ClaimRecord {
+  return { ...record, groups: record.groups.map((one, n) => (n === at ? group : one)) }
+}
+
+async function takeNewcomers(
+  parts: KeptParts,
+  record: ClaimRecord,
+  at: number,
+): Promise<ClaimRecord> {
+  const { host, store, say } = parts
+  const group = groupAt(record, at)
+  const present = lookForNewcomers(parts, group)
+  for (const { identity, driver } of present.newcomers) {
+    if (driver === null) await aim(parts, record, identity)
+  }
+  if (present.newcomers.length === 0) {
+    return present.kept === group ? record : store.save(withGroup(record, at, present.kept))
+  }
+  const addresses = present.newcomers.map(({ identity }) => identity.address)
+  const { devices } = host.state(addresses)
+  const grown = grownBy(parts, present, record.driver, devices)
+  const saved = store.save(withGroup(record, at, grown))
+  for (const { identity } of present.newcomers) {
+    const { address, ids } = identity
+    const state = devices.find((device) => device.address === address)
+    if (state?.present === true) say({ kind: 'newcomer', address, ids, driver: state.driver })
+  }
+  return saved
+}
+
+/** Not written down first: no driver must be faster. Whether it went well is seen by the state that is read next. */
+async function aim(
+  parts: KeptParts,
+  { id, driver }: ClaimRecord,
+  { address }: DeviceIdentity,
+): Promise<void> {
+  const action = { kind: 'set-override', address, driver } as const
+  const { kind } = await takeStep(stepperOf(parts, id), action, [address])
+  if (kind === 'done') parts.say({ kind: 'repair', step: describeAction(action) })
+}
+
+interface Repaired {
+  readonly record: ClaimRecord
+  readonly left: readonly string[]
+}
+
+async function repair(parts: KeptParts, record: ClaimRecord, at: number): Promise<Repaired> {
+  const { host, limit } = parts
+  const group = groupAt(record, at)
+  const hung = await hangingNow(parts, record, group)
+  const tired = addressesOf(group).filter((address) => limit.isExhausted(address))
+  const left = [
+    ...hung.map(({ address, step }) => `${address} hangs: ${step}`),
+    ...tired.map((address) => `${address} does not stay where it is put: left alone for a while`),
+  ]
+  const untouched = new Set([...hung.map(({ address }) => address), ...tired])
+  const devices = group.target.devices.filter(({ address }) => !untouched.has(address))
+  if (devices.length === 0) return { record, left }
+  const target = { ...group.target, devices }
+  const addresses = devices.map(({ address }) => address)
+  let wedged = hung
+  for (const action of stepsTo(target, host.state(addresses))) {
+    if (isOf(action, wedged)) continue
+    const taken = await take(parts, record, action, addresses)
+    left.push(...taken.left)
+    if (taken.wedged !== null) wedged = [...wedged, taken.wedged]
+  }
+  const hanging = new Set(wedged.map(({ address }) => address))
+  const rest = devices.filter(({ address }) => !hanging.has(address))
+  const reachable = { ...target, devices: rest }
+  const now = host.state(rest.map(({ address }) => address))
+  const elsewhere = record.wedged.filter(({ address }) => !addressesOf(group).includes(address))
+  const all = [...elsewhere, ...wedged]
+  return {
+    record: sameDevices(all, record.wedged) ? record : parts.store.save({ ...record, wedged: all }),
+    left: rest.length === 0 ? left : [...left, ...unmet(reachable, now)],
+  }
+}
+
+function isOf(action: Action, devices: readonly WedgedDevice[]): boolean {
+  return action.kind !== 'set-node' && devices.some(({ address }) => address === action.address)
+}
+
+function sameDevices(a: readonly WedgedDevice[], b: readonly WedgedDevice[]): boolean {
+  const names = (all: readonly WedgedDevice[]): string =>
+    all
+      .map(({ address }) => address)
+      .sort()
+      .join(' ')
+  return names(a) === names(b)
+}
+
+interface Taken {
+  readonly left: readonly string[]
+  readonly wedged: WedgedDevice | null
+}
+
+async function take(
+  parts: KeptParts,
+  { id }: ClaimRecord,
+  action: Action,
+  beside: readonly string[],
+): Promise<Taken> {
+  const stepper = stepperOf(parts, id)
+  try {
+    stepper.record(action)
+  } catch (cause) {
+    // A repair that is not written down is found by its facts, as every repair is.
+    if (!(cause instanceof IsogroupError)) throw cause
+  }
+  if (action.kind === 'unbind' || action.kind === 'probe') parts.limit.note(action.address)
+  const result = await takeStep(stepper, action, beside)
+  switch (result.kind) {
+    case 'done':
+      parts.say({ kind: 'repair', step: describeAction(action) })
+      return { left: [], wedged: null }
+    case 'failed': {
+      const { step, code, evidence } = result.failure
+      return { left: [`${step}: ${code}`, ...indented(evidence)], wedged: null }
+    }
+    case 'wedged': {
+      const { device } = result
+      const line = `${device.address} hangs: ${device.step}`
+      return { left: [line, ...indented(device.evidence)], wedged: device }
+    }
+  }
+}
+
+function indented(lines: readonly string[]): readonly string[] {
+  return lines.map((line) => `  ${line}`)
+}
+
+/** Devices that a step of ours waits for still, or somebody's unbind. */
+async function hangingNow(
+  { host, clock }: KeptParts,
+  record: ClaimRecord,
+  group: ClaimedGroup,
+): Promise<readonly WedgedDevice[]> {
+  const own = addressesOf(group)
+  const known = (await hangingDevices(host, clock, record, null)).filter(({ address }) =>
+    own.includes(address),
+  )
+  const members = host.groupsOf(own).flatMap((live) => live.members)
+  const foreign = group.target.devices.flatMap(({ address, driver }) => {
+    const found = members.find((member) => member.address === address)
+    if (found === undefined || found.driver !== null || driver === null) return []
+    if (known.some((device) => device.address === address)) return []
+    if (group.newcomers.includes(address)) return []
+    return beingUnbound(host, address)
+  })
+  return [...known, ...foreign]
+}
