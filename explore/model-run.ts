@@ -25,6 +25,12 @@ export interface Operation {
   readonly possible?: (run: Run) => boolean
   /** What it does in the kernel. Errnos are answers like any other. */
   readonly begin: (run: Run) => Task<unknown>
+  /** Told of every step of anybody else. */
+  readonly others?: (run: Run) => void
+  /** What it remembers between steps: part of the state. */
+  readonly memory?: (run: Run) => string
+  /** What must hold because of it. */
+  readonly violation?: (run: Run) => string | null
 }
 
 export interface WorldPlan {
@@ -73,6 +79,11 @@ export class Run implements World, Observed {
     return address
   }
 
+  /** How many operations are under way. */
+  get busy(): number {
+    return this.#threads.filter((thread) => !thread.done).length
+  }
+
   choices(): readonly string[] {
     const { scheduler } = this.model.context
     const going = this.#threads
@@ -92,6 +103,10 @@ export class Run implements World, Observed {
 
   take(choice: string): void {
     const { scheduler } = this.model.context
+    for (const operation of this.#plan.operations) {
+      if (choice !== operation.name && choice !== `go on: ${operation.name}`)
+        operation.others?.(this)
+    }
     const opens = choice.startsWith('open')
     const before = opens ? bindings(this) : ''
     const running = this.#threads.find((thread) => thread.name === choice && !thread.done)
@@ -121,11 +136,15 @@ export class Run implements World, Observed {
 
   key(): string {
     const threads = this.#threads.map(({ name, pause }) => `${name} ${pause?.at ?? ''}`).sort()
-    return stateKey(this, [...threads, this.#left.join(' ')])
+    const memories = this.#plan.operations.flatMap(({ memory }) => memory?.(this) ?? [])
+    return stateKey(this, [...threads, this.#left.join(' '), ...memories])
   }
 
   violation(): string | null {
-    return this.#openViolation ?? this.#checks.violation()
+    const own = this.#plan.operations.map(({ violation }) => violation?.(this) ?? null)
+    return (
+      this.#openViolation ?? this.#checks.violation() ?? own.find((text) => text !== null) ?? null
+    )
   }
 
   atRest(): boolean {

@@ -69,16 +69,16 @@ export function virtualFunctions(address: string, count: number, times = 1): Ope
   return write(`make ${String(count)} virtual functions of ${address}`, path, String(count), times)
 }
 
-export function plug(template: DeviceTemplate, above: string, devfn: number): Operation {
+export function plug(template: DeviceTemplate, above: string, devfn: number, times = 1): Operation {
   return {
     name: `plug ${template.kind} in below ${above}`,
-    times: 1,
+    times,
     begin: (run) => run.model.hotAdd(template, above, devfn),
   }
 }
 
-export function pull(address: string): Operation {
-  return { name: `pull ${address}`, times: 1, begin: (run) => run.model.hotRemove(address) }
+export function pull(address: string, times = 1): Operation {
+  return { name: `pull ${address}`, times, begin: (run) => run.model.hotRemove(address) }
 }
 
 /** Something that a user does, in one step. Errnos are answers. */

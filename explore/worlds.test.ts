@@ -6,7 +6,8 @@ import { describe, expect, it } from 'vitest'
 import { explore } from './engine.ts'
 import { type WorldPlan, worlds } from './model-run.ts'
 import { MISTAKES } from './mutations.case.ts'
-import { WORLDS } from './worlds.ts'
+import { newcomersOf, type PresentMember } from '../src/isolation/ownership/kept-group.ts'
+import { guardedWorld, WORLDS } from './worlds.ts'
 
 function world(name: string, among = /^/): WorldPlan {
   const found = WORLDS.find((plan) => plan.name === name)
@@ -20,6 +21,28 @@ describe('every interleaving', () => {
   it.each(MISTAKES)('finds out when $name', ({ world: name, among, caughtAs, mutation }) => {
     const { counterExample } = explore(worlds(world(name, among), mutation), LIMITS)
     expect(counterExample?.violation.split(':')[0]).toBe(caughtAs)
+  })
+
+  it.each([
+    ['sees no newcomers', (): readonly PresentMember[] => []],
+    [
+      'sees newcomers that have a driver only',
+      (...[kept, now]: Parameters<typeof newcomersOf>) =>
+        newcomersOf(kept, now).filter(({ driver }) => driver === 'vfio-pci'),
+    ],
+    [
+      'takes bridges for newcomers',
+      (...[kept, now]: Parameters<typeof newcomersOf>) =>
+        now.filter(({ identity }) =>
+          kept.target.devices.every(({ address }) => address !== identity.address),
+        ),
+    ],
+  ] as const)('finds out when a guard %s', (_name, find) => {
+    const among = /guard|plug|probe/
+    const plan = guardedWorld(find)
+    const operations = plan.operations.filter(({ name }) => among.test(name))
+    const { counterExample } = explore(worlds({ ...plan, operations }), LIMITS)
+    expect(counterExample?.violation.split(':')[0]).toBe('guard')
   })
 
   it('has a mistake for everything that must hold', () => {

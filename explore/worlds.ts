@@ -7,6 +7,7 @@ import { deviceTemplate } from '../src/model/hardware/devices/catalogue.ts'
 import { buildMachine } from '../src/model/machine/builder.ts'
 import type { MachineDescription } from '../src/model/machine/description.ts'
 import { parseModel } from '../src/open/model-file.ts'
+import { type FindNewcomers, guardOf } from './guard.ts'
 import type { Operation, Run, WorldPlan } from './model-run.ts'
 import { IOVA_PAGES } from './observed.ts'
 import {
@@ -196,4 +197,35 @@ const virtual: WorldPlan = {
   threads: 3,
 }
 
-export const WORLDS: readonly WorldPlan[] = [pair, merge, newcomer, virtual]
+/** A claimed group and its guard: a card comes and goes, users come and go, drivers are offered what there is. */
+export function guardedWorld(find?: FindNewcomers): WorldPlan {
+  return {
+    name: 'guarded',
+    machine: machine('guarded', [
+      {
+        kind: 'root-port',
+        below: [{ kind: 'pcie-pci-bridge', below: [{ slot: '01', kind: 'edu', driver: null }] }],
+      },
+      { kind: 'root-port', below: [{ kind: 'nic' }] },
+    ]),
+    prepare: (run) => {
+      handOver(run, '0000:02:01.0')
+      warm(run, plug(template('pci-nic'), '0000:01:00.0', 0x10), pull('0000:02:02.0'))
+    },
+    operations: [
+      guardOf('0000:02:01.0', find),
+      ...openings(['0000:02:01.0'], 2),
+      setContainer('0000:02:01.0'),
+      setIommu(),
+      plug(template('pci-nic'), '0000:01:00.0', 0x10, 2),
+      pull('0000:02:02.0', 2),
+      probe('0000:02:02.0'),
+      unbind('0000:02:02.0'),
+      unbind('0000:02:01.0'),
+      bind('e1000', '0000:02:02.0'),
+    ],
+    threads: 3,
+  }
+}
+
+export const WORLDS: readonly WorldPlan[] = [pair, merge, newcomer, virtual, guardedWorld()]

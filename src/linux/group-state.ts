@@ -5,7 +5,7 @@
 import { IsogroupError } from '../base/errors.ts'
 import type { LiveGroup, LiveMember } from '../isolation/live-host.ts'
 import type { DeviceState, GroupState, NodeState } from '../isolation/transaction/state.ts'
-import { type Kernel, KernelError } from '../kernel/kernel.ts'
+import { type Kernel, KernelError, type KernelView } from '../kernel/kernel.ts'
 import { parseAddress } from '../pci/address.ts'
 import { nodePath } from './actions.ts'
 import { PCI_DEVICES } from './functions.ts'
@@ -15,8 +15,11 @@ import { baseName } from './reading.ts'
 const NO_OVERRIDE = '(null)'
 const GONE = new Set(['ENOENT', 'ENOTDIR', 'ENODEV', 'ENXIO'])
 
+/** What looking takes: no more than files, their links and their owners. */
+export type StateView = KernelView & Pick<Kernel, 'stat'>
+
 /** @throws IsogroupError permission, io: something that must be known cannot be read */
-export function readGroupState(kernel: Kernel, addresses: readonly string[]): GroupState {
+export function readGroupState(kernel: StateView, addresses: readonly string[]): GroupState {
   const devices = addresses.map((address) => readDevice(kernel, address))
   const group = firstOf(devices, ({ address, present }) =>
     present ? groupOf(kernel, address) : null,
@@ -27,7 +30,10 @@ export function readGroupState(kernel: Kernel, addresses: readonly string[]): Gr
 const GROUPS = '/sys/kernel/iommu_groups'
 
 /** From links alone, which wait for nobody. @throws IsogroupError permission, io */
-export function readGroupsOf(kernel: Kernel, addresses: readonly string[]): readonly LiveGroup[] {
+export function readGroupsOf(
+  kernel: StateView,
+  addresses: readonly string[],
+): readonly LiveGroup[] {
   const ids = new Set<string>()
   for (const address of addresses) {
     const group = groupOf(kernel, address)
@@ -40,18 +46,18 @@ export function readGroupsOf(kernel: Kernel, addresses: readonly string[]): read
   })
 }
 
-function memberAt(kernel: Kernel, address: string): LiveMember {
+function memberAt(kernel: StateView, address: string): LiveMember {
   const link = ask(() => kernel.link(`${PCI_DEVICES}/${address}/driver`))
   return { address, driver: link === null ? null : baseName(link) }
 }
 
 /** Id of the group that a function is in; null when it is in none. @throws IsogroupError */
-export function groupOf(kernel: Kernel, address: string): string | null {
+export function groupOf(kernel: StateView, address: string): string | null {
   const link = ask(() => kernel.link(`${PCI_DEVICES}/${address}/iommu_group`))
   return link === null ? null : baseName(link)
 }
 
-function readDevice(kernel: Kernel, address: string): DeviceState {
+function readDevice(kernel: StateView, address: string): DeviceState {
   const dir = `${PCI_DEVICES}/${address}`
   if (!kernel.exists(dir)) return absent(address)
   const link = ask(() => kernel.link(`${dir}/driver`))
@@ -77,7 +83,7 @@ function overrideIn(text: string | null): string | null {
   return value === NO_OVERRIDE || value === '' ? null : value
 }
 
-function readNode(kernel: Kernel, group: string): NodeState | null {
+function readNode(kernel: StateView, group: string): NodeState | null {
   const status = ask(() => kernel.stat(nodePath(group)))
   if (status === null) return null
   const { uid, gid, mode } = status
