@@ -57,7 +57,7 @@ describe('plan', () => {
     const { exit, stdout, stderr } = await on(SERVER, `plan ${DISK} --owner 1000:1000`)
     expect(exit).toBe(0)
     expect(stdout).toMatch(/0000:02:00\.0 +nvme +vfio-pci/)
-    expect(stdout).toMatch(/lost +NVMe controller nvme0, disk nvme0n1/)
+    expect(stdout).toMatch(/lost +disk nvme0n1, NVMe controller nvme0/)
     expect(stderr).toContain('ready, 1 device would go to vfio-pci')
     expect(stderr).toContain(`next: isogroup claim ${DISK} --owner 1000:1000 --host ${SERVER}`)
   })
@@ -385,6 +385,54 @@ describe('claims', () => {
   })
 })
 
+/** Until a guard has taken its lock. */
+async function guardRuns(): Promise<void> {
+  while (!existsSync(join(state, 'guard.lock'))) await SYSTEM_CLOCK.sleep(1)
+}
+
+describe('guard', () => {
+  it('says how well claims are kept, looks once, and ends', async () => {
+    await on(SERVER, `claim ${DISK} --yes`)
+    const { exit, stdout } = await on(SERVER, 'guard --once')
+    expect(exit).toBe(0)
+    expect(stdout).toMatch(/^[0-9a-f]{8} {2}group 9 {2}watched: nobody has it open/)
+  })
+
+  it('goes on until it is told to end, and says one object a line with --json', async () => {
+    await on(SERVER, `claim ${DISK} --yes`)
+    const end = new AbortController()
+    const running = on(SERVER, 'guard --json --every 1', { interruption: end.signal })
+    await guardRuns()
+    end.abort()
+    const { exit, stdout } = await running
+    expect(exit).toBe(0)
+    const [line = '', ...more] = stdout.trim().split('\n')
+    expect(more).toEqual([])
+    expect(JSON.parse(line)).toMatchObject({
+      kind: 'GuardEvent',
+      event: 'protection',
+      protection: 'watched',
+      group: '9',
+    })
+  })
+
+  it('is one at a time', async () => {
+    const end = new AbortController()
+    const running = on(SERVER, 'guard', { interruption: end.signal })
+    await guardRuns()
+    const { exit, stderr } = await on(SERVER, 'guard --once')
+    expect(exit).toBe(3)
+    expect(stderr).toContain('another guard is running')
+    end.abort()
+    await running
+  })
+
+  it.each(['0', '-1', '1e3', '99999', ''])('takes no --every of "%s"', async (every) => {
+    const words = ['guard', '--every', every, '--host', SERVER, '--state', state]
+    expect((await runWords(words)).exit).toBe(2)
+  })
+})
+
 describe('export', () => {
   it('prints arguments for a claimed group, with no note that it is not claimed', async () => {
     const before = await on(SERVER, `export qemu ${DISK}`)
@@ -397,9 +445,13 @@ describe('export', () => {
   })
 
   it('remembers the driver that a claimed device had, for modules that must wait', async () => {
-    await on(SERVER, `claim ${DISK} --yes`)
-    const { stdout } = await on(SERVER, `export modprobe ${DISK}`)
-    expect(stdout).toContain('softdep nvme pre: vfio-pci')
+    const source = 'model:conventional-bridge'
+    await on(source, 'claim 04:00.0 --yes --allow CLAIM-ROUTE --allow CLAIM-LINK')
+    const { stdout } = await on(source, 'export modprobe 04:00.0')
+    expect(stdout).toContain('softdep e1000e pre: vfio-pci')
+    const other = await on(SERVER, `export modprobe ${DISK}`)
+    expect(other).toMatchObject({ exit: 3, stdout: '' })
+    expect(other.stderr).toContain('0000:81:00.0 has the ids of 0000:02:00.0')
   })
 
   it('refuses persistence for disks of the host, and from records of hosts', async () => {
