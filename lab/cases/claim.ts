@@ -41,7 +41,7 @@ async function runClaims(world: CaseWorld): Promise<readonly LabFinding[]> {
   const talk = await startConversation(world)
   const scenes = [
     ...[claimPair, refuseDisk, refuseRoute, claimVirtualFunction],
-    ...[rollBack, refuseUser, nothingToDo, holdDevice],
+    ...[rollBack, refuseUser, nothingToDo, confirmNothing, holdDevice],
   ]
   for (const scene of scenes) {
     try {
@@ -204,8 +204,8 @@ async function nothingToDo(talk: Conversation): Promise<void> {
 /** Somebody has one device of four open: the others go home, that one when it is free. */
 async function holdDevice(talk: Conversation): Promise<void> {
   const [, held] = four
-  await talk.isogroup(`claim ${four[0]} --yes`, 0)
-  await talk.expectDrivers('claimed', allOn(four, 'vfio-pci'))
+  await talk.isogroup(`claim ${four[0]} ${disk} --yes`, 0)
+  await talk.expectDrivers('claimed', allOn([...four, disk], 'vfio-pci'))
   const group = (await talk.prepare(`basename ${nodeOf(held)}`)).trim()
   await talk.prepare(`node ${holdProgram} ${group} ${held} >/tmp/hold 2>&1 3<&- &
 echo $! >/tmp/hold.pid
@@ -218,10 +218,11 @@ exit 1`)
   await talk.isogroup('claims', 0, { says: ['node'] })
   const pid = await talk.prepare('cat /tmp/hold.pid')
   await talk.isogroup(`release ${held}`, 6, { says: [held, pid] })
+  // The user owns the group as long as one device is held, so its mates get no kernel driver; others do.
   await talk.expectDrivers('while one is held', {
-    [four[0]]: 'e1000',
-    [four[2]]: undefined,
-    [four[3]]: 'virtio-pci',
+    [four[0]]: undefined,
+    [four[3]]: undefined,
+    [disk]: 'nvme',
   })
   await talk.isogroup('claims', 0, { says: ['wedged'] })
   await talk.prepare(`kill ${pid} && sleep 1`)
@@ -229,6 +230,23 @@ exit 1`)
   await talk.expectSame('after recovering what was held')
   const left = text(await talk.isogroup('claims --json', 0))
   talk.expect('no claim is left', /"claims":\s*\[\]/.test(left), left)
+}
+
+/** Nobody confirms: undone by a process of its own, which outlives the one that claimed and its terminal. */
+async function confirmNothing(talk: Conversation): Promise<void> {
+  await talk.isogroup(`claim ${lone} --yes --confirm 4`, 0)
+  await talk.expectDrivers('not confirmed yet', allOn([lone], 'vfio-pci'))
+  await talk.prepare(`for try in $(seq 200); do
+  [ -e /sys/bus/pci/devices/${lone}/driver ] || exit 0
+  usleep 100000
+done
+exit 1`)
+  await talk.isogroup('claims', 0, { says: ['no claims'] })
+  await talk.expectSame('after a claim that nobody confirmed')
+  await talk.isogroup(`claim ${lone} --yes --confirm 60`, 0)
+  await talk.isogroup('confirm', 0)
+  await talk.isogroup(`release ${lone}`, 0)
+  await talk.expectSame('after a claim that somebody confirmed')
 }
 
 /** The group's node, as the shell of the guest finds it. */
