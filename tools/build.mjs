@@ -1,7 +1,7 @@
 /**
  * Builds what is run and what is published:
  *
- *     dist/cli/main.js + chunks   the program: one split ES module bundle, dependencies included
+ *     dist/cli/main.js + program  one script with all dependencies, what V8 compiled of it, and its launcher
  *     dist/lib/                   the library: one module and one .d.ts per source file
  *
  * Each half is built only when its inputs changed: a digest of all of them is kept in .build/.
@@ -26,12 +26,20 @@ const LIB_FOLDER = join(root, 'dist', 'lib')
 const PROGRAM = join(CLI_FOLDER, 'main.js')
 
 /** Files whose content decides what is built, beside src/. */
-const COMMON_INPUTS = ['package.json', 'package-lock.json', 'tools/build.mjs']
+const COMMON_INPUTS = [
+  'package.json',
+  'package-lock.json',
+  'tools/build.mjs',
+  'tools/launcher.cjs',
+  'tools/compile.cjs',
+]
 
 const SHEBANG = '#!/usr/bin/env node\n'
+const LAUNCHER = join(root, 'tools', 'launcher.cjs')
+const COMPILER = join(root, 'tools', 'compile.cjs')
 
-/** commander is CommonJS and calls require() for Node's own modules, which ESM lacks. */
-const REQUIRE_SHIM = 'const require = process.getBuiltinModule;\n'
+/** Scripts know their own name; places are relative to it as in an ES module. */
+const OWN_URL = "const ownUrl = require('node:url').pathToFileURL(__filename).href;"
 
 /**
  * commander starts subcommands that are programs of their own with node:child_process, which we never
@@ -73,15 +81,17 @@ async function bundleProgram() {
   const result = await build({
     absWorkingDir: root,
     entryPoints: ['src/cli/main.ts'],
-    outdir: 'dist/cli',
+    outfile: PROGRAM,
     bundle: true,
-    splitting: true,
-    format: 'esm',
+    format: 'cjs',
+    // One script: what is imported when it is needed is not evaluated before.
+    supported: { 'dynamic-import': false },
+    define: { 'import.meta.url': 'ownUrl' },
+    banner: { js: OWN_URL },
     platform: 'node',
     target: 'node20.19',
     // Brings a binary of its own, found beside its package.
     external: ['koffi'],
-    chunkNames: 'chunk-[hash]',
     legalComments: 'none',
     plugins: [WITHOUT_CHILD_PROCESS],
     logLevel: 'silent',
@@ -89,22 +99,24 @@ async function bundleProgram() {
   }).catch((failure) => {
     throw new ToolError(`Cannot build the program: ${failure.message}`)
   })
-  writeBundle(result.outputFiles)
+  await writeProgram(result.outputFiles[0].text.replace(/^#!.*\n/, ''))
 }
 
 /** New files first, old ones removed after: a program that runs meanwhile finds all it needs. */
-function writeBundle(files) {
+async function writeProgram(code) {
   mkdirSync(CLI_FOLDER, { recursive: true })
-  for (const file of files) {
-    const isProgram = file.path === PROGRAM
-    const code = file.text.replace(/^#!.*\n/, '')
-    const shim = code.includes('typeof require') ? REQUIRE_SHIM : ''
-    writeFileSync(file.path, (isProgram ? SHEBANG : '') + shim + code)
-    if (isProgram) chmodSync(file.path, 0o755)
-  }
-  const written = new Set(files.map((file) => basename(file.path)))
-  for (const name of readdirSync(CLI_FOLDER)) {
-    if (!written.has(name)) rmSync(join(CLI_FOLDER, name), { recursive: true })
+  const name = `program-${createHash('sha256').update(code).digest('hex').slice(0, 12)}.cjs`
+  writeFileSync(join(CLI_FOLDER, name), code)
+  // The folder is one of scripts in a package of modules.
+  writeFileSync(join(CLI_FOLDER, 'package.json'), '{ "type": "commonjs" }\n')
+  const launcher = readFileSync(LAUNCHER, 'utf8').replaceAll("'PROGRAM'", `'${name}'`)
+  writeFileSync(PROGRAM, SHEBANG + launcher)
+  chmodSync(PROGRAM, 0o755)
+  const { code: exit, output } = await run(process.execPath, [COMPILER, PROGRAM, name])
+  if (exit !== 0) throw new ToolError(`${output.trim()}\nCannot compile the program`)
+  const written = new Set([basename(PROGRAM), 'package.json', name, `${name}.v8`])
+  for (const old of readdirSync(CLI_FOLDER)) {
+    if (!written.has(old)) rmSync(join(CLI_FOLDER, old), { recursive: true })
   }
 }
 

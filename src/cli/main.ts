@@ -10,7 +10,8 @@ import { SYSTEM_CLOCK } from '../open/system-clock.ts'
 import { runLine } from './run.ts'
 import { standardStream } from './stream.ts'
 
-process.exitCode = await runLine(process.argv.slice(2), {
+/** For whoever loads the program in order to compile it. */
+export const finished: Promise<void> = runLine(process.argv.slice(2), {
   stdout: standardStream(1),
   stderr: standardStream(2),
   env: process.env,
@@ -46,6 +47,8 @@ process.exitCode = await runLine(process.argv.slice(2), {
     }
     return controller.signal
   },
+}).then((code) => {
+  process.exitCode = code
 })
 
 /** package.json lies two folders above, in the sources and in the built program alike. */

@@ -13,6 +13,8 @@ export interface LiveHost extends Host {
    * @throws IsogroupError when something that must be known cannot be read
    */
   state(addresses: readonly string[]): GroupState
+  /** Actions are about to come: what they need is started now, beside whatever is done first. */
+  expectActions(): void
   /**
    * Carries one action out, with one write. The caller verifies by reading `state` again.
    * @param deadline milliseconds

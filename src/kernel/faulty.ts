@@ -91,6 +91,7 @@ export function faulty(kernel: Kernel, faults: readonly Fault[] = []): FaultyKer
       change({ action: 'chown', path, bytes: null }, () => kernel.setOwner(path, uid, gid)),
     setMode: (path, mode) =>
       change({ action: 'chmod', path, bytes: null }, () => kernel.setMode(path, mode)),
+    expectWrites: () => kernel.expectWrites(),
     loadModule: (name, deadline) =>
       change({ action: 'load', path: name, bytes: null }, () => kernel.loadModule(name, deadline)),
     open: async (path) => {

@@ -36,6 +36,8 @@ export interface Kernel extends KernelView {
    * @param deadline milliseconds
    */
   write(path: string, bytes: Uint8Array, deadline: number): Promise<void>
+  /** Writes are about to come: what they need is started now, beside whatever is done first. */
+  expectWrites(): void
   /** Owner and permission bits, links followed. @throws KernelError ENOENT, EACCES ... */
   stat(path: string): FileStatus
   /** chown(2), links followed. Rejects with EPERM, ENOENT, EROFS ... */

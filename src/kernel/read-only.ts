@@ -18,6 +18,7 @@ export function readOnly(view: KernelView & Partial<Pick<Kernel, 'stat'>>): Kern
     },
     setOwner: (path) => Promise.reject(new KernelError('EROFS', 'chown', path)),
     setMode: (path) => Promise.reject(new KernelError('EROFS', 'chmod', path)),
+    expectWrites: () => undefined,
     loadModule: (name) => Promise.reject(new KernelError('EROFS', 'load', name)),
     write: (path) => Promise.reject(new KernelError('EROFS', 'write', path)),
     open: (path) => Promise.reject(new KernelError('EROFS', 'open', path)),

@@ -39,6 +39,7 @@ export function linuxLiveHost(
     ...linuxHost(kernel, source, fallbackNames),
     state: (addresses) => readGroupState(kernel, addresses),
     groupsOf: (addresses) => readGroupsOf(kernel, addresses),
+    expectActions: () => kernel.expectWrites(),
     perform: (action, deadline) => perform(kernel, action, deadline),
     writesOf,
     usage: (addresses) =>

@@ -61,6 +61,7 @@ export function modelKernel(model: Model, { clock, process }: ModelKernelOptions
     // The caller may use its buffer again at once; the task looks at it whenever it runs.
     write: (path, bytes, deadline) =>
       calls.later('write', path, writeFile(path, bytes.slice()), deadline),
+    expectWrites: () => undefined,
     stat: (path) => calls.now('stat', path, () => files.owner(path, who)),
     setOwner: (path, uid, gid) =>
       settled(() => {

@@ -86,9 +86,8 @@ export function isolator(options: IsolatorOptions): Isolator {
   let latest: { readonly plan: Plan; readonly at: number } | null = null
 
   const plan = (request: ClaimRequest): Plan => {
-    const at = clock.now()
     const made = makePlan(request, readPlanFacts(host, request, heldClaims(store.all(), host)))
-    latest = { plan: made, at }
+    latest = { plan: made, at: clock.now() }
     return made
   }
   const planNow = (request: ClaimRequest): Plan => {

@@ -25,12 +25,15 @@ export async function run(
 ): Promise<void> {
   const isDry = options['dryRun'] === true
   const parts = await openParts(invocation, options)
+  if (!isDry) {
+    checkPermission(invocation)
+    parts.host.expectActions()
+  }
   const request = claimRequest(args, options, parts.host)
   if (isDry) {
     dryRun(invocation, parts.isolator.plan(request), parts.host)
     return
   }
-  checkPermission(invocation)
   const plan = parts.isolator.plan(request)
   if (plan.verdict === 'ready') {
     if (!invocation.json || options['yes'] !== true) showPlan(invocation, plan, parts.host)

@@ -20,8 +20,9 @@ export async function run(
 ): Promise<void> {
   const given = single(options, 'every', '--every') ?? EVERY
   const every = wholeNumber(given, '--every', { min: 1, max: EVERY_MAX, unit: 'seconds' })
-  const { isolator } = await openParts(invocation, options)
+  const { host, isolator } = await openParts(invocation, options)
   checkPermission(invocation)
+  host.expectActions()
   const { out, json, outside, source } = invocation
   let isKept = true
   const say = (event: GuardEvent): void => {

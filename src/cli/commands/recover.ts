@@ -22,6 +22,7 @@ export async function run(
 ): Promise<void> {
   const { host, isolator } = await openParts(invocation, options)
   checkPermission(invocation)
+  host.expectActions()
   const outcomes = await isolator.recover()
   const { out, err, json } = invocation
   if (json) {

@@ -22,6 +22,7 @@ export async function run(
   const text = checkedText(args[0] ?? '', 'the target')
   const { host, isolator } = await openParts(invocation, options)
   checkPermission(invocation)
+  host.expectActions()
   const outcome = await isolator.release(selectorOf(text, host, isolator))
   reportRelease(invocation, outcome, host)
 }

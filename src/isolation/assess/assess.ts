@@ -39,11 +39,24 @@ export interface UngroupedFunction {
   readonly strength: Strength
 }
 
-/** Never throws; cost is linear in the number of functions. */
-export function assess(snapshot: HostSnapshot, topology: Topology, rules: Rules): Assessment {
+/**
+ * Never throws; cost is linear in the number of functions.
+ * @param only null: every group; else those that one of these functions is in
+ */
+export function assess(
+  snapshot: HostSnapshot,
+  topology: Topology,
+  rules: Rules,
+  only: ReadonlySet<string> | null = null,
+): Assessment {
   const context = assessmentContext(snapshot, topology, rules)
+  const { groups } = context.membership
+  const wanted =
+    only === null
+      ? groups
+      : groups.filter(({ group }) => group.members.some((address) => only.has(address)))
   return {
-    groups: context.membership.groups.map((members) => ({
+    groups: wanted.map((members) => ({
       id: members.group.id,
       group: members.group,
       members: members.members,

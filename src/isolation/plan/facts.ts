@@ -15,6 +15,7 @@ import type { ClaimRequest, HeldClaim } from './request.ts'
 
 export interface PlanFacts {
   readonly snapshot: HostSnapshot
+  /** Of the groups asked for. */
   readonly assessment: Assessment
   readonly readiness: HostReadiness
   /** Of every function in the groups asked for, by address. */
@@ -39,7 +40,8 @@ export function readPlanFacts(
 ): PlanFacts {
   const snapshot = host.snapshot()
   const topology = buildTopology(snapshot)
-  const assessment = assess(snapshot, topology, rulesFor(snapshot, null))
+  const only = new Set(request.targets.flat())
+  const assessment = assess(snapshot, topology, rulesFor(snapshot, null), only)
   checkTargets(request, (address) => topology.nodes.has(address))
   const groups = groupsOf(request, assessment)
   const functions = groups.flatMap(({ members }) => members)

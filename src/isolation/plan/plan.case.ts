@@ -111,6 +111,7 @@ export function liveHost(host: PlanHost): LiveHost {
     groupUsers: () => host.users ?? known([]),
     memlock: () => host.memlock ?? known(null),
     hasDriver: (driver) => (host.drivers ?? ['vfio-pci']).includes(driver),
+    expectActions: never,
     perform: never,
     writesOf: never,
     stuckEvidence: never,

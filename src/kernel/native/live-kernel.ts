@@ -19,6 +19,7 @@ export function liveKernel(root = '/'): Kernel {
   return {
     ...nativeKernel(root),
     write: (path, bytes, deadline) => writer.write(path, bytes, deadline),
+    expectWrites: () => writer.expect(),
     stat: (path) => fileStatus(prefix, path),
     setOwner: (path, uid, gid) => changeOwner(prefix, path, uid, gid),
     setMode: (path, mode) => changeMode(prefix, path, mode),

@@ -20,15 +20,22 @@ import { refuseClimbing } from './failure.ts'
 /**
  * The writer. Opening does not create or truncate: a missing file is ENOENT, and only what the write
  * itself says is reported. A kernel that takes only some of the bytes has taken the value (sysfs cuts
- * at one page).
+ * at one page). What was asked for by a process that has been killed since is not done any more.
+ *
+ * It blocks on its pipes, with nothing of Node but the file system loaded: it has to be there soon.
  */
 const SCRIPT = `
-const { openSync, writeSync, closeSync, constants } = require('node:fs')
-const { createInterface } = require('node:readline')
-process.on('SIGINT', () => {})
-process.stdout.on('error', () => process.exit(0))
-createInterface({ input: process.stdin }).on('line', (line) => {
-  const { path, bytes } = JSON.parse(line)
+const { openSync, readSync, writeSync, closeSync, constants } = require('node:fs')
+const parent = Number(process.argv[1])
+const buffer = Buffer.alloc(65536)
+let received = ''
+for (;;) {
+  const length = readSync(0, buffer, 0, buffer.length, null)
+  if (length === 0 || process.ppid !== parent) break
+  received += buffer.toString('utf8', 0, length)
+  if (!received.endsWith('\\n')) continue
+  const { path, bytes } = JSON.parse(received)
+  received = ''
   let errno = 0
   try {
     const fd = openSync(path, constants.O_WRONLY | constants.O_NOCTTY)
@@ -40,14 +47,20 @@ createInterface({ input: process.stdin }).on('line', (line) => {
   } catch (error) {
     errno = typeof error.errno === 'number' ? -error.errno : -1
   }
-  process.stdout.write(JSON.stringify({ errno }) + '\\n')
-})
+  try {
+    writeSync(1, JSON.stringify({ errno }) + '\\n')
+  } catch {
+    break
+  }
+}
 `
 
 /** Idle writers that are kept: writes come one after the other, rarely two at a time. */
 const IDLE_MAX = 2
 
 export interface FileWriter {
+  /** Starts a writer, unless one waits already. */
+  expect(): void
   /** @throws KernelError the errno of open or write; ETIMEDOUT; EIO when the writer died */
   write(path: string, bytes: Uint8Array, deadline: number): Promise<void>
 }
@@ -64,6 +77,12 @@ interface Writer {
 export function fileWriter(prefix: string): FileWriter {
   const idle: Writer[] = []
   return {
+    expect() {
+      if (idle.length > 0) return
+      const writer = startWriter()
+      writer.hold(false)
+      idle.push(writer)
+    },
     async write(path, bytes, deadline) {
       refuseClimbing('write', path)
       const writer = idle.pop() ?? startWriter()
@@ -103,7 +122,7 @@ async function before<T>(deadline: number, answer: Promise<T>): Promise<T | 'lat
 }
 
 function startWriter(): Writer {
-  const child = spawn(process.execPath, ['--eval', SCRIPT], {
+  const child = spawn(process.execPath, ['--eval', SCRIPT, '--', String(process.pid)], {
     stdio: ['pipe', 'pipe', 'ignore'],
     cwd: '/',
     env: { ...process.env, NODE_OPTIONS: '' },
