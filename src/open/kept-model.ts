@@ -15,8 +15,8 @@
  * Removing the file switches the machine off and on: it gets a new boot id.
  */
 import { createHash, randomUUID } from 'node:crypto'
-import { appendFileSync, mkdirSync, readFileSync, statSync, truncateSync } from 'node:fs'
-import { join } from 'node:path'
+import { appendFileSync, readFileSync, statSync, truncateSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { IsogroupError } from '../base/errors.ts'
 import { type Kernel, KernelError } from '../kernel/kernel.ts'
 import type { MachineDescription } from '../model/machine/description.ts'
@@ -30,6 +30,7 @@ import {
   parseHeading,
   parseLine,
 } from './kept-line.ts'
+import { makeFolder } from '../service/make-folder.ts'
 import { kernelOf } from './model-host.ts'
 
 /** A hundred thousand changes: more than any person makes. */
@@ -137,7 +138,7 @@ function keeperOf(file: string, heading: KeptHeading): Keeper {
     const text = size === 0 ? headingText(heading) + line : line
     try {
       if (sizeNow() !== size) throw new Overtaken()
-      if (size === 0) mkdirSync(join(file, '..'), { recursive: true, mode: 0o700 })
+      if (size === 0) makeFolder(dirname(file), 0o700)
       // One write: what a reader finds are whole lines, and at most one cut one.
       appendFileSync(file, text, { mode: 0o600 })
       size = sizeNow()

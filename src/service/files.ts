@@ -14,7 +14,6 @@ import {
   fstatSync,
   fsyncSync,
   ftruncateSync,
-  mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -25,6 +24,7 @@ import {
 import { Buffer } from 'node:buffer'
 import { join } from 'node:path'
 import { type ErrorCode, IsogroupError } from '../base/errors.ts'
+import { makeFolder } from './make-folder.ts'
 import { takeLock } from './file-lock.ts'
 import type { LockName, StateDirectory } from './state-directory.ts'
 
@@ -45,7 +45,7 @@ const LOCK_MEANINGS: Readonly<Record<LockName, string>> = {
 export function stateFolder(folder: string): StateDirectory {
   const at = (name: string): string => join(folder, name)
   const ensure = (): void => {
-    mkdirSync(folder, { recursive: true, mode: FOLDER_MODE })
+    makeFolder(folder, FOLDER_MODE)
   }
   const syncFolder = (): void => withFile(folder, O_RDONLY | O_DIRECTORY, (fd) => fsyncSync(fd))
   return {
