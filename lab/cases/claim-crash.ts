@@ -27,7 +27,7 @@ const commands: Readonly<Record<Direction, string>> = {
 const opposite: Readonly<Record<Direction, Direction>> = { claim: 'release', release: 'claim' }
 
 /** @param more kills at random moments; undefined = the standing suite */
-export function claimCrashCases(more?: number, seed = STANDING_SEED): readonly LabCase[] {
+export function claimCrashCases(more?: number, seed: number = STANDING_SEED): readonly LabCase[] {
   return kernelSeriesAll.map((kernel, index) => {
     const name = `claim-crash-${kernel}`
     const directions: readonly Direction[] =

@@ -41,8 +41,8 @@ const newcomers = [
 ] as const
 
 export function claimHotPlugCases(
-  count = STANDING_COUNT,
-  seed = STANDING_SEED,
+  count: number = STANDING_COUNT,
+  seed: number = STANDING_SEED,
 ): readonly LabCase[] {
   return kernelSeriesAll.map((kernel) => {
     const name = `claim-hot-plug-${kernel}`

@@ -4,7 +4,7 @@
  * What the program does to the world goes through few functions of Node: synchronous file calls (the
  * records it keeps), changes of owner and mode, and requests to the process that writes for it. They are
  * counted in the order in which they happen, and before a given one the process is killed, at once and by
- * the kernel, as any other process could do it, only at a known place. The program knows nothing of this.
+ * the kernel, like another process could do it, only at a known place. The program knows nothing of this.
  *
  *     LAB_KILL_AT=12       killed when it is about to do its 12th effect
  *     LAB_EFFECTS=FILE     a line for each effect goes to FILE
@@ -30,25 +30,22 @@ function effect(what: string): void {
 }
 
 /** Puts a counted function in the place of one. */
-function count1(holder: Record<string, unknown>, name: string): void {
-  const original = holder[name] as Call
-  holder[name] = (...args: unknown[]): unknown => {
+function count1(holder: object, name: string): void {
+  const original = Reflect.get(holder, name) as Call
+  Reflect.set(holder, name, (...args: unknown[]): unknown => {
     effect(`${name} ${typeof args[0] === 'string' ? args[0] : ''}`)
     return original(...args)
-  }
+  })
 }
 
-const files = fs as unknown as Record<string, unknown>
 for (const name of ['fsyncSync', 'fdatasyncSync', 'renameSync', 'unlinkSync', 'rmSync']) {
-  count1(files, name)
+  count1(fs, name)
 }
-const promised = fs.promises as unknown as Record<string, unknown>
-for (const name of ['chown', 'chmod']) count1(promised, name)
+for (const name of ['chown', 'chmod']) count1(fs.promises, name)
 syncBuiltinESMExports()
 
-const socket = Socket.prototype as unknown as Record<string, unknown>
-const write = socket['write'] as Call
-socket['write'] = function (this: unknown, ...args: unknown[]): unknown {
+const write = Reflect.get(Socket.prototype, 'write') as Call
+Reflect.set(Socket.prototype, 'write', function (this: unknown, ...args: unknown[]): unknown {
   const request = typeof args[0] === 'string' ? args[0] : ''
   if (!request.startsWith('{"path":"')) return write.apply(this, args)
   if (rival !== undefined && request.includes(rival[0] ?? '')) {
@@ -61,4 +58,4 @@ socket['write'] = function (this: unknown, ...args: unknown[]): unknown {
   // The request is on its way and nobody waits for the answer.
   effect('request sent')
   return result
-}
+})

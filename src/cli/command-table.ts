@@ -21,7 +21,7 @@ export interface CommandEntry {
 
 /** Options of every command: flags and description. */
 export const GLOBAL_OPTIONS: readonly (readonly [flags: string, description: string])[] = [
-  ['--host <source>', 'the machine to look at, see below (default: linux)'],
+  ['--host <source>', 'the machine to look at, see below (linux)'],
   ['--json', 'one JSON object on standard output'],
   ['--kernel <version>', 'use the rules of this kernel version, such as 6.1'],
   ['--color <when>', 'auto (the default), always or never'],
@@ -166,7 +166,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     ...entry(
       'guard',
       [],
-      'keep claimed groups whole while devices come and go',
+      'keep claimed groups whole as devices come and go',
       () => import('./commands/guard.ts'),
     ),
     options: [

@@ -47,8 +47,8 @@ export async function openParts(
 
 async function stateFolder(source: string, given: string | null): Promise<string | null> {
   if (given === null) return source === 'linux' ? STATE_FOLDER : null
-  const { resolve } = await import('node:path')
-  return resolve(given)
+  const path = await import('node:path')
+  return path.resolve(given)
 }
 
 /**

@@ -110,7 +110,12 @@ export function kernelWritingConformance(name: string, make: () => Kernel): void
         expect(await rejection(kernel.loadModule(name, DEADLINE))).toEqual(['EINVAL', 'load', name])
       }
     })
+  })
+}
 
+/** Opening, memory and counters: what needs no particular tree. */
+export function kernelHandleConformance(name: string, make: () => Kernel): void {
+  describe(`${name} as a Kernel with handles`, () => {
     it('rejects opening what is not there', async () => {
       const opening = make().open('/dev/vfio/999')
       expect(await rejection(opening)).toEqual(['ENOENT', 'open', '/dev/vfio/999'])

@@ -131,6 +131,10 @@ function onlyRefused(cause: unknown): void {
   if (!(cause instanceof KernelError)) throw cause
 }
 
+function beAlive(world: World): void {
+  if (world.killed) throw new Killed()
+}
+
 function mortalEvents(world: World, events: EventSource): EventSource {
   return {
     close: () => events.close(),
@@ -138,9 +142,9 @@ function mortalEvents(world: World, events: EventSource): EventSource {
       const source = events[Symbol.asyncIterator]()
       return {
         async next() {
-          if (world.killed) throw new Killed()
+          beAlive(world)
           const result = await source.next()
-          if (world.killed) throw new Killed()
+          beAlive(world)
           return result
         },
       }

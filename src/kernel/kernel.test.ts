@@ -3,7 +3,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, describe, expect, it } from 'vitest'
-import { kernelConformance, kernelWritingConformance } from './conformance.case.ts'
+import {
+  kernelConformance,
+  kernelHandleConformance,
+  kernelWritingConformance,
+} from './conformance.case.ts'
 import { faulty } from './faulty.ts'
 import { type Kernel, KernelError, type KernelView } from './kernel.ts'
 import { liveKernel } from './native/live-kernel.ts'
@@ -64,7 +68,9 @@ kernelConformance('recordedKernel()', replay)
 kernelConformance('readOnly()', () => readOnly(nativeKernel(root)))
 kernelConformance('faulty() without faults', () => faulty(liveKernel(root)))
 kernelWritingConformance('liveKernel() on a directory', freshLive)
+kernelHandleConformance('liveKernel() on a directory', freshLive)
 kernelWritingConformance('faulty() without faults', () => faulty(freshLive()))
+kernelHandleConformance('faulty() without faults', () => faulty(freshLive()))
 
 /** The first test changes the file. */
 function freshLive(): Kernel {

@@ -19,7 +19,7 @@ describe('users and groups of the host', () => {
   it('are the lines of /etc/passwd and /etc/group', () => {
     const { users, groups } = readAccounts(
       hostWith({
-        '/etc/passwd': 'root:x:0:0:root:/root:/bin/sh\nalice:x:1000:100::/home/alice:/bin/sh\n',
+        '/etc/passwd': 'root:x:0:0:root:/root:/bin/sh\nalice:x:1000:100::/home/user:/bin/sh\n',
         '/etc/group': 'root:x:0:\nkvm:x:104:alice,bob\n',
       }),
     )

@@ -20,9 +20,9 @@ export function deviceWatch(events: EventSource): DeviceWatch {
     [Symbol.asyncIterator]: () => ({
       async next() {
         for (;;) {
-          const { done, value } = await datagrams.next()
-          if (done === true) return { done: true as const, value: undefined }
-          const change = changeIn(value)
+          const next = await datagrams.next()
+          if (next.done === true) return { done: true as const, value: undefined }
+          const change = changeIn(next.value)
           if (change !== null) return { done: false as const, value: change }
         }
       },

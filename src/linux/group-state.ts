@@ -52,7 +52,7 @@ function memberAt(kernel: StateView, address: string): LiveMember {
 }
 
 /** Id of the group that a function is in; null when it is in none. @throws IsogroupError */
-export function groupOf(kernel: StateView, address: string): string | null {
+function groupOf(kernel: StateView, address: string): string | null {
   const link = ask(() => kernel.link(`${PCI_DEVICES}/${address}/iommu_group`))
   return link === null ? null : baseName(link)
 }

@@ -1,6 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import { decodeUtf8, encodeUtf8 } from '../base/utf8.ts'
-import { kernelConformance, kernelWritingConformance } from '../kernel/conformance.case.ts'
+import {
+  kernelConformance,
+  kernelHandleConformance,
+  kernelWritingConformance,
+} from '../kernel/conformance.case.ts'
 import { KernelError } from '../kernel/kernel.ts'
 import { bootedMachine, CARD, CARD_MATE, USB } from './machine/booted-machine.case.ts'
 import { giveToVfio, groupOf, HandClock, openDevice } from './machine/vfio-user.case.ts'
@@ -43,6 +47,7 @@ function conformanceKernel(): ModelKernel {
 
 kernelConformance('modelKernel()', conformanceKernel)
 kernelWritingConformance('modelKernel()', conformanceKernel)
+kernelHandleConformance('modelKernel()', conformanceKernel)
 
 const PCI = '/sys/bus/pci'
 const DEADLINE = 1000

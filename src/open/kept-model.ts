@@ -14,7 +14,7 @@
  * use devices end with the command they run in, so a write that waited for one (ETIMEDOUT) may go on.
  * Removing the file switches the machine off and on: it gets a new boot id.
  */
-import { createHash, randomUUID } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { appendFileSync, readFileSync, statSync, truncateSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { IsogroupError } from '../base/errors.ts'
@@ -54,9 +54,7 @@ export async function keptModel(
   const digest = createHash('sha256').update(JSON.stringify(machine)).digest('hex')
   const [first, ...lines] = completeLines(file)
   const heading =
-    first === undefined
-      ? { machine: name, digest, bootId: randomUUID() }
-      : parseHeading(file, first)
+    first === undefined ? { machine: name, digest, bootId: newBootId() } : parseHeading(file, first)
   if (heading.digest !== digest || heading.machine !== name) {
     throw damagedLine(file, 1, `what follows was done to another machine than ${name} is now`)
   }
@@ -172,4 +170,12 @@ function keeping(kernel: Kernel, keep: Keeper): Kernel {
     setMode: (path, mode) => kept({ kind: 'chmod', path, mode }, 0),
     loadModule: (name, deadline) => kept({ kind: 'load', name }, deadline),
   }
+}
+
+const BOOT_ID_BYTES = 16
+
+/** In the form of /proc/sys/kernel/random/boot_id. Its use is to be another one each time. */
+function newBootId(): string {
+  const digits = randomBytes(BOOT_ID_BYTES).toString('hex')
+  return digits.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
 }

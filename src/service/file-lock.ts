@@ -126,5 +126,9 @@ function readIfThere(path: string): string | null {
 
 function held(path: string, holder: string | null, meaning: string): IsogroupError {
   const pid = /"pid":(\d+)/.exec(holder ?? '')?.[1] ?? '?'
-  return new IsogroupError('refused', meaning, `process ${pid} holds ${path}: wait until it ends`)
+  return new IsogroupError(
+    'refused',
+    `${meaning} (process ${pid})`,
+    `wait until it ends; it holds ${path}`,
+  )
 }

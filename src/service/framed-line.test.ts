@@ -31,11 +31,15 @@ describe('lines that tell whether they are whole', () => {
     const lines = [{ n: 1 }, { n: 2 }, { n: 3 }].map((value) => framedLine(value, testDigest))
     const [first = '', second = '', third = ''] = lines
     fc.assert(
-      fc.property(fc.nat(second.length - 2), fc.constantFrom(...'09af{}" x'), (at, character) => {
-        const damaged = second.slice(0, at) + character + second.slice(at + 1)
-        const kept = damaged === second ? [{ n: 1 }, { n: 2 }, { n: 3 }] : [{ n: 1 }, { n: 3 }]
-        expect(read(first + damaged + third)).toEqual(kept)
-      }),
+      fc.property(
+        fc.nat(second.length - 2),
+        fc.constantFrom(...Array.from('09af{}" x')),
+        (at, character) => {
+          const damaged = second.slice(0, at) + character + second.slice(at + 1)
+          const kept = damaged === second ? [{ n: 1 }, { n: 2 }, { n: 3 }] : [{ n: 1 }, { n: 3 }]
+          expect(read(first + damaged + third)).toEqual(kept)
+        },
+      ),
     )
   })
 })

@@ -7,7 +7,7 @@ import type { Clock, StateDirectory } from './state-directory.ts'
 interface Bucket {
   readonly directory: StateDirectory
   readonly clock: Clock & { time: number }
-  take(): Promise<void>
+  readonly take: () => Promise<void>
 }
 
 function bucket(): Bucket {
@@ -68,7 +68,10 @@ describe('the limit of claims and releases', () => {
     const { clock, directory, take } = bucket()
     for (let n = 0; n < 60; n++) await take()
     let isFree = false
-    const sleep = clock.sleep
+    const sleep = (span: number): Promise<void> => {
+      clock.time += span
+      return Promise.resolve()
+    }
     clock.sleep = async (milliseconds) => {
       const unlock = await directory.lock('changes', 0)
       isFree = true

@@ -19,12 +19,15 @@ const FILE = 'limit'
  * @returns 0, or the milliseconds to wait until there is one again
  * @throws IsogroupError io, permission
  */
-export function takeToken(directory: StateDirectory, clock: Clock, digest: Digest): number {
+function takeToken(directory: StateDirectory, clock: Clock, digest: Digest): number {
   const now = clock.now()
   const { tokens, at } = readBucket(directory.read(FILE), digest) ?? { tokens: BURST, at: now }
   // A clock that was set back gives no tokens, and takes none away.
   const filled = Math.min(BURST, tokens + Math.max(0, now - at) / REFILL)
-  if (filled < 1) return Math.ceil((1 - filled) * REFILL)
+  if (filled < 1) {
+    if (now < at) directory.replace(FILE, framedLine({ tokens, at: now }, digest))
+    return Math.ceil((1 - filled) * REFILL)
+  }
   directory.replace(FILE, framedLine({ tokens: filled - 1, at: now }, digest))
   return 0
 }

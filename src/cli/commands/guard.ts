@@ -24,9 +24,9 @@ export async function run(
   checkPermission(invocation)
   host.expectActions()
   const { out, json, outside, source } = invocation
-  let isKept = true
+  const alarms: string[] = []
   const say = (event: GuardEvent): void => {
-    if (event.kind === 'alarm' || event.kind === 'trouble') isKept = false
+    if (event.kind === 'alarm' || event.kind === 'trouble') alarms.push(event.kind)
     if (json) printJsonLine(out, 'GuardEvent', guardEventJson(event, source, outside.clock.now()))
     else out.print(guardEventLines(event, every, out))
   }
@@ -37,7 +37,7 @@ export async function run(
     return
   }
   await isolator.guardOnce(say)
-  if (isKept) return
+  if (alarms.length === 0) return
   throw new AnsweredError(
     'rollback-incomplete',
     'not every claimed group is whole',

@@ -8,7 +8,7 @@ export const owner: v.GenericSchema = v.pipe(
   v.description('the number as text where the user has no name'),
 )
 
-export const safetyFinding: v.GenericSchema = v.strictObject({
+const safetyFinding: v.GenericSchema = v.strictObject({
   ...findingMembers,
   verdict: v.pipe(
     v.picklist(['refuse', 'warn', 'unknown']),
@@ -18,7 +18,7 @@ export const safetyFinding: v.GenericSchema = v.strictObject({
   allowed: v.boolean(),
 })
 
-export const write: v.GenericSchema = v.strictObject({
+const write: v.GenericSchema = v.strictObject({
   path: v.string(),
   text: v.pipe(
     v.string(),

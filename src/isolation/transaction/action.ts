@@ -23,8 +23,6 @@ export type Action =
       readonly mode: number
     }
 
-export type ActionKind = Action['kind']
-
 /** The host said no: errno of the write, or "ETIMEDOUT" when it did not come back in time. */
 export class ActionError extends Error {
   readonly action: Action

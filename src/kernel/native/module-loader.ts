@@ -35,7 +35,7 @@ const MESSAGES: readonly (readonly [text: string, code: string])[] = [
 export async function loadKernelModule(
   name: string,
   deadline: number,
-  program = modprobe(),
+  program: string = modprobe(),
 ): Promise<void> {
   if (!NAME.test(name) || name.startsWith('-')) throw new KernelError('EINVAL', 'load', name)
   const child = spawn(program, ['--', name], {

@@ -67,8 +67,9 @@ const SYSTEM_CALL = ['vfs_write', 'ksys_write', 'do_syscall_64', 'entry_SYSCALL_
 
 function stack(process: UserProcess): string {
   const write = [...process.writes].find((one) => isAsleep(one))
-  if (write?.pause == null) return ''
-  const functions = [...waitingIn(write.pause), ...storing(write.path), ...SYSTEM_CALL]
+  const pause = write?.pause ?? null
+  if (write === undefined || pause === null) return ''
+  const functions = [...waitingIn(pause), ...storing(write.path), ...SYSTEM_CALL]
   return functions.map((name) => `[<0>] ${name}+0x0/0x0\n`).join('')
 }
 

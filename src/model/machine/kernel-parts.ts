@@ -56,7 +56,7 @@ export interface KernelParts {
 /** Models have no randomness: unless a boot is told which one it is, it is this one. */
 const FIRST_BOOT = '00000000-0000-4000-8000-000000000001'
 
-export function kernelParts(machine: MachineDescription, bootId = FIRST_BOOT): KernelParts {
+export function kernelParts(machine: MachineDescription, bootId: string = FIRST_BOOT): KernelParts {
   const context = kernelContext(machine)
   const { slots, cabling } = plugMachine(machine)
   trainLinks(slots)
