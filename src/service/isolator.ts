@@ -189,10 +189,9 @@ function heldClaims(all: readonly StoredClaim[], host: LiveHost): readonly HeldC
 }
 
 function viewsOf(all: readonly StoredClaim[], host: LiveHost): readonly ClaimView[] {
-  const snapshot = host.snapshot()
   const bootId = host.bootId()
   return all.map(({ id, record }) => {
     if (record === null) return damagedView(id)
-    return record.bootId === bootId ? lookAtClaim(host, snapshot, record) : historyView(record)
+    return record.bootId === bootId ? lookAtClaim(host, record) : historyView(record)
   })
 }
