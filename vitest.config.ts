@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { defineConfig, type ViteUserConfig } from 'vitest/config'
 
 const config: ViteUserConfig = defineConfig({
@@ -10,6 +11,8 @@ const config: ViteUserConfig = defineConfig({
   },
   test: {
     include: ['{src,lab,bench,tools,explore,examples}/**/*.test.ts'],
+    // One of the processors would be left to Vitest itself, which has nothing to do meanwhile.
+    maxWorkers: availableParallelism(),
     // A slow machine is no failure: the limits are there for what hangs.
     testTimeout: 60_000,
     hookTimeout: 60_000,

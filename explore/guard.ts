@@ -44,6 +44,8 @@ interface Guard {
   /** What others had outside the group in the beginning. */
   readonly outside: string
   wrong: string | null
+  /** Whether there is something to do, as of a number of choices. */
+  work: { readonly taken: number; readonly is: boolean } | null
 }
 
 const guards = new WeakMap<Run, Guard>()
@@ -56,7 +58,7 @@ export function guardOf(resident: string, find: FindNewcomers = newcomersOf): Op
   return {
     name: 'the guard looks',
     times: null,
-    possible: (run) => hasWork(guardIn(run, resident), find),
+    possible: (run) => hasWork(run, guardIn(run, resident), find),
     begin: (run) => look(run, guardIn(run, resident), find),
     others: (run) => {
       guardIn(run, resident).disturbed = true
@@ -79,7 +81,7 @@ function guardIn(run: Run, resident: string): Guard {
     newcomers: [],
   }
   const guard: Guard = {
-    ...{ kept, kernel, pending: [], looking: false, disturbed: false, wrong: null },
+    ...{ kept, kernel, pending: [], looking: false, disturbed: false, wrong: null, work: null },
     outside: outsideOf(run, kernel, kept),
   }
   guards.set(run, guard)
@@ -131,7 +133,13 @@ function stepsOf({ kernel, kept }: Guard): readonly Action[] {
   return stepsTo(kept.target, readGroupState(kernel, addresses))
 }
 
-function hasWork(guard: Guard, find: FindNewcomers): boolean {
+/** Asked several times in each state. */
+function hasWork(run: Run, guard: Guard, find: FindNewcomers): boolean {
+  if (guard.work?.taken !== run.taken) guard.work = { taken: run.taken, is: isNeeded(guard, find) }
+  return guard.work.is
+}
+
+function isNeeded(guard: Guard, find: FindNewcomers): boolean {
   const present = presentIn(guard)
   if (find(guard.kept, present).length > 0) return true
   const there = new Set(present.map(({ identity }) => identity.address))
@@ -160,7 +168,7 @@ function* look(run: Run, guard: Guard, find: FindNewcomers): Task<void> {
     yield* take(run, next)
   }
   guard.looking = false
-  if (guard.disturbed || !hasWork(guard, find)) return
+  if (guard.disturbed || !isNeeded(guard, find)) return
   guard.wrong = `guard: a look that nobody disturbed left something to do: ${stepsOf(guard).map(describeAction).join(', ')}`
 }
 
@@ -190,7 +198,7 @@ function violationOf(run: Run, guard: Guard, find: FindNewcomers): string | null
   if (outsideOf(run, guard.kernel, guard.kept) !== guard.outside) {
     return 'guard: a device outside the claimed group has another driver'
   }
-  if (run.busy > 0 || hasWork(guard, find)) return null
+  if (run.busy > 0 || hasWork(run, guard, find)) return null
   const taken = presentIn(guard).find(
     ({ driver }) => driver !== null && driver !== DRIVER && driver !== 'pcieport',
   )

@@ -57,6 +57,7 @@ export class Run implements World, Observed {
   readonly #left: (number | null)[]
   readonly #threads: Thread[] = []
   readonly #checks: Checks
+  #taken = 0
   #openViolation: string | null = null
 
   constructor(plan: WorldPlan, mutation: Mutation | null) {
@@ -77,6 +78,11 @@ export class Run implements World, Observed {
     const address = this.#buffers.get(iovaPage)
     if (address === undefined) throw new Error(`no buffer for page ${String(iovaPage)}`)
     return address
+  }
+
+  /** How many choices were taken: what was looked at since is still so. */
+  get taken(): number {
+    return this.#taken
   }
 
   /** How many operations are under way. */
@@ -103,6 +109,7 @@ export class Run implements World, Observed {
 
   take(choice: string): void {
     const { scheduler } = this.model.context
+    this.#taken += 1
     for (const operation of this.#plan.operations) {
       if (choice !== operation.name && choice !== `go on: ${operation.name}`)
         operation.others?.(this)

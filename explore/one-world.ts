@@ -4,6 +4,9 @@ import { type Exploration, explore, type Limits } from './engine.ts'
 import { worlds } from './model-run.ts'
 import { WORLDS } from './worlds.ts'
 
+/** Worlds are made and thrown away by the thousand: a larger nursery copies fewer of them. */
+const LIMITS = { maxYoungGenerationSizeMb: 128 }
+
 interface Work {
   readonly world: string
   readonly limits: Limits
@@ -13,7 +16,7 @@ interface Work {
 export function exploreInWorker(module: URL, world: string, limits: Limits): Promise<Exploration> {
   const work: Work = { world, limits }
   return new Promise((resolve, reject) => {
-    const worker = new Worker(module, { workerData: work })
+    const worker = new Worker(module, { workerData: work, resourceLimits: LIMITS })
     worker.once('message', resolve)
     worker.once('error', reject)
     worker.once('exit', (code) => {
@@ -30,6 +33,8 @@ export function exploreAsWorker(): boolean {
   const { world, limits } = workerData as Work
   const plan = WORLDS.find(({ name }) => name === world)
   if (plan === undefined) throw new Error(`there is no world "${world}"`)
+  // Errnos are answers here, by the million, and nobody looks at their stacks.
+  Error.stackTraceLimit = 0
   parentPort?.postMessage(explore(worlds(plan), limits))
   return true
 }

@@ -105,15 +105,16 @@ function chooseCases(options: LabOptions, print: (line: string) => void): readon
   } else if (random === undefined) {
     const seed = options.seed ?? standingRandomSeed
     cases = [
-      ...fixedCases(),
-      ...hotPlugCases(),
-      ...trapCases(),
-      ...whatIfCases(),
-      ...randomCases(standingRandomCount, seed),
-      ...traceCases(),
+      // The longest first, so that no worker has one left when the others are done.
       ...claimCases(),
+      ...traceCases(),
+      ...fixedCases(),
       ...claimCrashCases(),
       ...claimHotPlugCases(),
+      ...whatIfCases(),
+      ...hotPlugCases(),
+      ...trapCases(),
+      ...randomCases(standingRandomCount, seed),
     ]
   } else {
     const seed = options.seed ?? randomInt(seedLimit)

@@ -8,6 +8,8 @@ import type { Action } from './transaction/action.ts'
 import type { GroupState } from './transaction/state.ts'
 
 export interface LiveHost extends Host {
+  /** What a person should read about where this comes from: "this host". Known without a look. */
+  readonly source: string
   /**
    * The present state of some functions and of the node of their group, read anew.
    * @throws IsogroupError when something that must be known cannot be read

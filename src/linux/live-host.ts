@@ -36,6 +36,7 @@ export function linuxLiveHost(
   const hasDriver = (driver: string): boolean =>
     isFileName(driver) && kernel.exists(`${DRIVERS}/${driver}`)
   return {
+    source,
     ...linuxHost(kernel, source, fallbackNames),
     state: (addresses) => readGroupState(kernel, addresses),
     groupsOf: (addresses) => readGroupsOf(kernel, addresses),

@@ -63,11 +63,8 @@ function byDevice(
   const current = all.filter(({ record }) => record?.bootId === bootId)
   const direct = current.filter(({ record }) => isHeld(record, address))
   if (direct.length > 0) return direct
-  const { functions } = host.snapshot()
-  const group = functions.find((fn) => fn.address === address)?.group
-  if (group?.known !== true || group.value === null) return []
-  const mates = functions.filter((fn) => fn.group.known && fn.group.value === group.value)
-  return current.filter(({ record }) => mates.some((fn) => isHeld(record, fn.address)))
+  const mates = host.groupsOf([address]).flatMap(({ members }) => members)
+  return current.filter(({ record }) => mates.some((mate) => isHeld(record, mate.address)))
 }
 
 function isHeld(record: ClaimRecord | null, address: string): boolean {

@@ -31,7 +31,15 @@ export async function hangingDevices(
     if (age < AFTERMATH) await clock.sleep(AFTERMATH - Math.max(age, 0))
     suspects.set(action.address, suspectOf(host, action))
   }
-  return [...suspects.values()].flatMap((device) => {
+  return stillHanging(host, [...suspects.values()])
+}
+
+/** Those for which somebody is still writing, with the evidence of now. */
+export function stillHanging(
+  host: LiveHost,
+  devices: readonly WedgedDevice[],
+): readonly WedgedDevice[] {
+  return devices.flatMap((device) => {
     const evidence = host.stuckEvidence(device.address)
     return isBeingWritten(device.path, evidence) ? [{ ...device, evidence }] : []
   })

@@ -2,6 +2,7 @@
  * The service that gives groups to users and takes them back: the only writer of records, and the only one
  * that asks a host to change.
  */
+import { IsogroupError } from '../base/errors.ts'
 import type { LiveHost } from '../isolation/live-host.ts'
 import { readPlanFacts } from '../isolation/plan/facts.ts'
 import { makePlan, type Plan } from '../isolation/plan/plan.ts'
@@ -18,6 +19,7 @@ import type { GuardEvent } from './guard-event.ts'
 import { lookAtClaim } from './look-at-claim.ts'
 import type { ClaimOutcome, RecoverOutcome, ReleaseOutcome } from './outcome.ts'
 import type { Parts } from './parts.ts'
+import { stillHanging } from './hanging.ts'
 import { lockedTurn } from './rate-limit.ts'
 import { recoverClaims } from './recover-claims.ts'
 import { releaseClaim } from './release-claim.ts'
@@ -86,6 +88,7 @@ export function isolator(options: IsolatorOptions): Isolator {
   let latest: { readonly plan: Plan; readonly at: number } | null = null
 
   const plan = (request: ClaimRequest): Plan => {
+    checkNothingHangs(host, store.all(), request)
     const made = makePlan(request, readPlanFacts(host, request, heldClaims(store.all(), host)))
     latest = { plan: made, at: clock.now() }
     return made
@@ -152,6 +155,28 @@ function isStill(host: LiveHost, { groups }: Plan): boolean {
   })
 }
 
+/**
+ * Whoever reads the override of a device that hangs waits as long as it does (Linux 6.1), so nothing is read of its group.
+ * @throws IsogroupError refused
+ */
+function checkNothingHangs(
+  host: LiveHost,
+  all: readonly StoredClaim[],
+  { targets }: ClaimRequest,
+): void {
+  const wedged = all.flatMap(({ record }) => record?.wedged ?? [])
+  if (wedged.length === 0) return
+  const members = host.groupsOf(targets.flat()).flatMap((group) => group.members)
+  const asked = wedged.filter(({ address }) => members.some((one) => one.address === address))
+  const [device] = stillHanging(host, asked)
+  if (device === undefined) return
+  throw new IsogroupError(
+    'refused',
+    `${device.address} hangs in the kernel: ${device.step} does not come back`,
+    'isogroup claims says who holds it; when that is over: isogroup recover',
+  )
+}
+
 /** Claims of another boot hold nothing. */
 function heldClaims(all: readonly StoredClaim[], host: LiveHost): readonly HeldClaim[] {
   if (all.length === 0) return []
@@ -164,10 +189,9 @@ function heldClaims(all: readonly StoredClaim[], host: LiveHost): readonly HeldC
 }
 
 function viewsOf(all: readonly StoredClaim[], host: LiveHost): readonly ClaimView[] {
-  const snapshot = host.snapshot()
   const bootId = host.bootId()
   return all.map(({ id, record }) => {
     if (record === null) return damagedView(id)
-    return record.bootId === bootId ? lookAtClaim(host, snapshot, record) : historyView(record)
+    return record.bootId === bootId ? lookAtClaim(host, record) : historyView(record)
   })
 }

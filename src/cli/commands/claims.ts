@@ -14,7 +14,7 @@ export async function run(
   const claims = isolator.claims()
   const { out, err, json, outside } = invocation
   if (json) {
-    printJson(out, 'ClaimList', { host: host.snapshot().source, claims: claims.map(claimJson) })
+    printJson(out, 'ClaimList', { host: host.source, claims: claims.map(claimJson) })
     return
   }
   const now = outside.clock.now()

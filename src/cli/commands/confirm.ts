@@ -16,6 +16,6 @@ export async function run(
   checkPermission(invocation)
   const claim = await isolator.confirm(selector)
   const { out, err, json } = invocation
-  if (json) printJson(out, 'Confirmed', { host: host.snapshot().source, claim: claimJson(claim) })
+  if (json) printJson(out, 'Confirmed', { host: host.source, claim: claimJson(claim) })
   err.print([`confirmed ${claim.id}: it stays until isogroup release ${claim.id}`])
 }

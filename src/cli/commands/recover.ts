@@ -27,7 +27,7 @@ export async function run(
   const { out, err, json } = invocation
   if (json) {
     printJson(out, 'Recovery', {
-      host: host.snapshot().source,
+      host: host.source,
       claims: outcomes.map(({ claim, did, left }) => ({ claim: claimJson(claim), did, left })),
     })
   } else {

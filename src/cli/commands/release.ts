@@ -52,7 +52,7 @@ function reportRelease(
   const isDone = outcome.kind === 'done'
   if (json) {
     printJson(out, 'ReleaseResult', {
-      host: host.snapshot().source,
+      host: host.source,
       outcome: outcome.kind,
       claim: claimJson(claim),
       failure: isDone ? null : outcome.failure,

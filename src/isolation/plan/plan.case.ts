@@ -101,6 +101,7 @@ export function liveHost(host: PlanHost): LiveHost {
     throw new Error('a plan only looks')
   }
   return {
+    source: snapshot.source,
     snapshot: () => snapshot,
     details: (addresses) => addresses.map((address) => detailsOf(address, host)),
     readiness: () => ({ ...READY, ...host.readiness }),
