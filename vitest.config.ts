@@ -5,6 +5,7 @@ const config: ViteUserConfig = defineConfig({
   // Examples import the package by its name, as their readers do.
   resolve: {
     alias: {
+      'isogroup/access': `${import.meta.dirname}/src/open/access.ts`,
       'isogroup/model': `${import.meta.dirname}/src/open/model.ts`,
       isogroup: `${import.meta.dirname}/src/open/index.ts`,
     },

@@ -3,9 +3,10 @@
  *
  *     dist/cli/main.js + program  one script with all dependencies, what V8 compiled of it, and its launcher
  *     dist/lib/                   the library: one module and one .d.ts per source file
+ *     dist/examples/              drivers to try and to learn from, each a module with all it needs
  *
- * Each half is built only when its inputs changed: a digest of all of them is kept in .build/.
- * `node tools/build.mjs [cli|lib]` builds one half; without an argument both.
+ * Each part is built only when its inputs changed: a digest of all of them is kept in .build/.
+ * `node tools/build.mjs [cli|lib|examples]` builds one part; without an argument all.
  */
 import { createHash } from 'node:crypto'
 import {
@@ -24,6 +25,9 @@ import { setUp } from './setup.mjs'
 const CLI_FOLDER = join(root, 'dist', 'cli')
 const LIB_FOLDER = join(root, 'dist', 'lib')
 const PROGRAM = join(CLI_FOLDER, 'main.js')
+const EXAMPLES_FOLDER = join(root, 'dist', 'examples')
+/** Programs among the files of examples/. */
+const EXAMPLES = ['edu', 'nvme']
 
 /** Files whose content decides what is built, beside src/. */
 const COMMON_INPUTS = [
@@ -73,6 +77,32 @@ export async function buildLibrary() {
     const { code, output } = await run(process.execPath, [compiler, ...project])
     if (code !== 0)
       throw new ToolError(`${output.trim()}\nCannot build the library: types are wrong`)
+  })
+}
+
+/** Builds the examples unless they are up to date. */
+export async function buildExamples() {
+  const inputs = readdirSync(join(root, 'examples'))
+    .filter((name) => name.endsWith('.ts'))
+    .map((name) => join('examples', name))
+  const product = join(EXAMPLES_FOLDER, `${EXAMPLES[0]}.js`)
+  await whenChanged('examples', ['tsconfig.json', ...inputs], product, async () => {
+    const { build } = await import('esbuild')
+    rmSync(EXAMPLES_FOLDER, { recursive: true, force: true })
+    await build({
+      absWorkingDir: root,
+      entryPoints: EXAMPLES.map((name) => `examples/${name}.ts`),
+      outdir: EXAMPLES_FOLDER,
+      bundle: true,
+      format: 'esm',
+      platform: 'node',
+      target: 'node20.19',
+      external: ['koffi'],
+      legalComments: 'none',
+      logLevel: 'silent',
+    }).catch((failure) => {
+      throw new ToolError(`Cannot build the examples: ${failure.message}`)
+    })
   })
 }
 
@@ -147,16 +177,19 @@ function digestOf(paths) {
   return hash.digest('hex')
 }
 
+const PARTS = { cli: buildCli, lib: buildLibrary, examples: buildExamples }
+
 async function main() {
-  const [half = 'all', ...rest] = process.argv.slice(2)
-  if (!['all', 'cli', 'lib'].includes(half) || rest.length > 0) {
+  const [part = 'all', ...rest] = process.argv.slice(2)
+  if (!(part === 'all' || Object.hasOwn(PARTS, part)) || rest.length > 0) {
     throw new ToolError(
-      `Cannot build "${process.argv.slice(2).join(' ')}": say cli, lib or nothing`,
+      `Cannot build "${process.argv.slice(2).join(' ')}": say cli, lib, examples or nothing`,
     )
   }
   await setUp()
-  if (half !== 'lib') await buildCli()
-  if (half !== 'cli') await buildLibrary()
+  for (const [name, build] of Object.entries(PARTS)) {
+    if (part === 'all' || part === name) await build()
+  }
 }
 
 if (isMain(import.meta.url)) await runTool(main)

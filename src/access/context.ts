@@ -1,12 +1,7 @@
 /**
  * One address space for the devices of one or more groups: what is mapped in it is all that they reach.
  *
- *     const context = await openContext(kernel, ['13', '14'])
- *     const memory = context.allocate(2 ** 20)
- *     const { iova } = context.map(memory)
- *     const device = await context.device('0000:01:00.0')
- *     ...
- *     await context.close()                      // everything is undone, in order
+ *     openContext --> device, allocate, map ... --> close: devices, mappings, groups, container
  *
  * Several groups share one VFIO container where the kernel lets them, and then one table: memory is mapped once for
  * all of them. Groups come and go while it is open; what is mapped is mapped for newcomers too.
@@ -15,81 +10,55 @@
  * mappings go and the devices are reset.
  */
 import { IsogroupError } from '../base/errors.ts'
-import { IovaSpace } from '../isolation/context/iova-space.ts'
-import { type Kernel, KernelError } from '../kernel/kernel.ts'
-import { type DmaDirection, Type1Container } from '../linux/vfio/type1-container.ts'
+import type { Fact } from '../base/fact.ts'
+import type { IovaRange } from '../isolation/context/iova-space.ts'
+import { type Kernel, KernelError, type PageKind } from '../kernel/kernel.ts'
+import { groupRefused } from '../linux/vfio/group-refusal.ts'
+import { type Memlock, readMemlock } from '../linux/vfio/memlock.ts'
+import { Type1Container } from '../linux/vfio/type1-container.ts'
 import { VfioDeviceFile } from '../linux/vfio/vfio-device.ts'
 import { VfioGroupFile } from '../linux/vfio/vfio-group.ts'
+import { AddressSpace, type MapOptions, type Mappable, type Mapping } from './address-space.ts'
 import { Device } from './device.ts'
 import { DmaMemory } from './dma-memory.ts'
-import { mappingRefused } from './mapping-refused.ts'
+import { fullAddress, groupOf, isAddress } from './group-of.ts'
 
-export interface MapOptions {
-  /** Where devices find it; a multiple of the page size. Absent: anywhere. */
-  readonly iova?: number
-  /** Absent: devices may read and write it. */
-  readonly direction?: DmaDirection
+/** From so many bytes on memory is worth huge pages. */
+const HUGE = 2 * 2 ** 20
+
+export interface ContextOptions {
+  /** All addresses for devices are below this one, in bytes: for devices with few address bits. Absent: no bound. */
+  readonly below?: number
+  /**
+   * The host wants a device back, and waits: called before it is closed. What it waits for, the host waits for too.
+   * Absent: the device is closed at once.
+   */
+  readonly onRemovalRequest?: (device: Device) => void | Promise<void>
 }
 
-/** Memory at an address of the devices. */
-export interface Mapping {
-  /** Address for devices, in bytes. */
-  readonly iova: number
-  /** Bytes. */
-  readonly size: number
-  readonly memory: DmaMemory
-}
-
-/** From here on what is mapped is worth larger pages of the IOMMU. */
-const LARGE = 2 * 2 ** 20
-const SMALLEST = 4096
-
-/**
- * @param groups ids of groups, at least one, which this process may open and nobody else has open
- * @throws IsogroupError usage, not-found, permission, refused: which group, and what stands in the way
- */
-export async function openContext(kernel: Kernel, groups: readonly string[]): Promise<Context> {
-  const [first, ...others] = [...new Set(groups)]
-  if (first === undefined) {
-    throw new IsogroupError('usage', 'a context needs a group', 'isogroup ls lists them')
-  }
-  const context = await Context.withGroup(kernel, first)
-  try {
-    for (const group of others) await context.addGroup(group)
-  } catch (cause) {
-    await context.close()
-    throw cause
-  }
-  return context
+/** What a mapping would lock, beside what may be locked. */
+export interface LockEstimate extends Memlock {
+  /** Bytes that it would lock. */
+  readonly wanted: number
+  /** Whether the limit allows it. */
+  readonly fits: boolean
 }
 
 export class Context {
   readonly #kernel: Kernel
   readonly #container: Type1Container
+  readonly #options: ContextOptions
+  readonly #space: AddressSpace
   readonly #groups = new Map<string, VfioGroupFile>()
   readonly #devices = new Map<string, { readonly group: string; readonly device: Device }>()
-  /** By IOVA. */
-  readonly #mappings = new Map<number, Mapping>()
-  #space = new IovaSpace([])
-  #pageSize = SMALLEST
   #isClosed = false
 
-  private constructor(kernel: Kernel, container: Type1Container) {
+  /** Programs call `openContext`. */
+  constructor(kernel: Kernel, container: Type1Container, options: ContextOptions) {
     this.#kernel = kernel
     this.#container = container
-  }
-
-  /** @throws IsogroupError as openContext */
-  static async withGroup(kernel: Kernel, group: string): Promise<Context> {
-    const context = new Context(kernel, await openContainer(kernel))
-    try {
-      await context.#enter(group)
-      context.#begin()
-    } catch (cause) {
-      await context.close()
-      throw cause
-    }
-    return context
+    this.#options = options
+    this.#space = new AddressSpace(kernel, container, options.below ?? Infinity)
   }
 
   /** Ids of its groups. */
@@ -99,112 +68,138 @@ export class Context {
 
   /** Everything that is mapped, by address. */
   get mappings(): readonly Mapping[] {
-    return [...this.#mappings.values()].sort((a, b) => a.iova - b.iova)
+    return this.#space.mappings
   }
 
   /** The smallest piece that can be mapped, in bytes. */
   get pageSize(): number {
-    return this.#pageSize
+    return this.#space.pageSize
+  }
+
+  /** Addresses that all IOMMUs of the context translate, without reserved regions; both ends included. */
+  get ranges(): readonly IovaRange[] {
+    return this.#space.ranges
+  }
+
+  /** How many more mappings the kernel allows (dma_entry_limit). Null: it does not say. @throws KernelError */
+  get mappingsLeft(): number | null {
+    this.#checkOpen()
+    return this.#container.info().mappingsLeft
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed
   }
 
   /**
    * One more group in the same address space: its devices reach at once what is mapped.
+   * @param group its id, or the address of a device in it
    * @throws IsogroupError not-found, permission, refused: why it cannot share this context; nothing changed then
    */
   async addGroup(group: string): Promise<void> {
     this.#checkOpen()
-    if (this.#groups.has(group)) return
-    await this.#enter(group)
+    const id = isAddress(group) ? groupOf(this.#kernel, group) : group
+    if (this.#groups.has(id)) return
+    const file = await VfioGroupFile.open(this.#kernel, id)
+    try {
+      file.enter(this.#container.descriptor, {
+        groups: this.groups,
+        mapped: this.mappings.map(({ iova, size }) => ({ start: iova, end: iova + size - 1 })),
+      })
+      if (this.#groups.size === 0) this.#begin(id)
+    } catch (cause) {
+      await file.close()
+      throw cause
+    }
+    this.#groups.set(id, file)
+    this.#space.look()
   }
 
-  /** Its devices are closed, and reach nothing any more. The last group goes with the context. */
+  /**
+   * Its devices are closed, and reach nothing any more. The last group goes with the context.
+   * @param group its id, or the address of a device in it; one that is not in the context: nothing happens
+   */
   async removeGroup(group: string): Promise<void> {
-    const file = this.#groups.get(group)
+    this.#checkOpen()
+    const id = isAddress(group) ? groupOf(this.#kernel, group) : group
+    const file = this.#groups.get(id)
     if (file === undefined) return
     if (this.#groups.size === 1) {
       throw new IsogroupError(
         'usage',
-        `group ${group} is the last one of its context`,
+        `group ${id} is the last one of its context`,
         'close the context instead',
       )
     }
     for (const [address, held] of this.#devices) {
-      if (held.group !== group) continue
+      if (held.group !== id) continue
       await held.device.close()
       this.#devices.delete(address)
     }
     file.leave()
-    this.#groups.delete(group)
+    this.#groups.delete(id)
     await file.close()
+    this.#space.look()
   }
 
   /**
    * Zeroed memory of whole pages, not mapped yet.
    * @param size bytes, above 0
+   * @param pages "huge": of 2 MiB each as far as the system gives some; absent: huge from 2 MiB on
+   * @throws KernelError ENOMEM
    */
-  allocate(size: number): DmaMemory {
+  allocate(size: number, pages?: PageKind): DmaMemory {
     this.#checkOpen()
     if (!Number.isSafeInteger(size) || size <= 0) {
       throw new RangeError(`${String(size)} is no number of bytes to allocate`)
     }
-    return new DmaMemory(this.#kernel.memory(size))
+    return new DmaMemory(this.#kernel.memory(size, pages ?? (size >= HUGE ? 'huge' : 'small')))
   }
 
   /**
-   * Lets all devices of the context reach the memory.
-   * @throws IsogroupError refused: a limit, with the command that raises it; no room; RangeError: not a multiple of a page
+   * Lets all devices of the context reach memory: one, a part of one, or several one after the other.
+   * @throws IsogroupError refused: a limit, with the command that raises it; no room. RangeError: not whole pages
    */
-  map(memory: DmaMemory, { iova, direction = 'both' }: MapOptions = {}): Mapping {
+  map(what: Mappable, options: MapOptions = {}): Mapping {
     this.#checkOpen()
-    const { size } = memory
-    const at = iova === undefined ? this.#place(size) : this.#placeAt(iova, size)
-    try {
-      this.#container.map(memory.address, at, size, direction)
-    } catch (cause) {
-      this.#space.release(at, size)
-      if (!(cause instanceof KernelError)) throw cause
-      throw mappingRefused(cause, size, this.#bytesMapped(), this.#container)
-    }
-    const mapping: Mapping = { iova: at, size, memory }
-    this.#mappings.set(at, mapping)
-    memory.noteMapped(1)
-    return mapping
+    return this.#space.map(what, options)
   }
 
   /** Devices do not reach it any more when this comes back. Of one that is not mapped: nothing happens. */
   unmap(mapping: Mapping): void {
-    const { iova, size, memory } = mapping
-    if (this.#mappings.get(iova) !== mapping) return
-    this.#container.unmap(iova, size)
-    this.#mappings.delete(iova)
-    this.#space.release(iova, size)
-    memory.noteMapped(-1)
+    this.#space.unmap(mapping)
+  }
+
+  /** Whether so many bytes may be mapped, before it is tried. Unknown: the limits cannot be read. */
+  estimate(size: number): Fact<LockEstimate> {
+    const lock = readMemlock(this.#kernel)
+    if (!lock.known) return lock
+    const { limit, locked, exempt } = lock.value
+    const fits = exempt || limit === null || locked + size <= limit
+    return { known: true, value: { ...lock.value, wanted: size, fits } }
   }
 
   /**
    * A device of one of the groups; opened once, and the same again after.
-   * @throws IsogroupError not-found, refused
+   * @param address "0000:01:00.0" @throws IsogroupError not-found, refused
    */
   device(address: string): Device {
     this.#checkOpen()
-    const known = this.#devices.get(address)
-    if (known !== undefined) return known.device
-    let refusal: unknown = new IsogroupError(
-      'not-found',
-      `${address} is in no group of the context`,
-    )
-    for (const [group, file] of this.#groups) {
-      try {
-        const device = new Device(this.#kernel, new VfioDeviceFile(address, file.device(address)))
-        this.#devices.set(address, { group, device })
-        return device
-      } catch (cause) {
-        if (!(cause instanceof IsogroupError)) throw cause
-        refusal = cause
-        if (cause.code !== 'not-found') break
-      }
+    const full = fullAddress(address)
+    const known = this.#devices.get(full)
+    if (known !== undefined && !known.device.isClosed) return known.device
+    const group = groupOf(this.#kernel, full)
+    const file = this.#groups.get(group)
+    if (file === undefined) {
+      throw new IsogroupError(
+        'not-found',
+        `${full} is in group ${group}, which is not in the context (${this.groups.join(', ')})`,
+        'context.addGroup() lets it in',
+      )
     }
-    throw refusal
+    const device = this.#open(new VfioDeviceFile(full, file.device(full)))
+    this.#devices.set(full, { group, device })
+    return device
   }
 
   /** Devices, then mappings, then groups, then the container. Twice is once. */
@@ -219,94 +214,30 @@ export class Context {
     await this.#container.close()
   }
 
-  async #enter(group: string): Promise<void> {
-    const file = await VfioGroupFile.open(this.#kernel, group)
-    try {
-      file.enter(this.#container.descriptor)
-    } catch (cause) {
-      await file.close()
-      throw cause
-    }
-    this.#groups.set(group, file)
-    if (this.#mappings.size > 0 || this.#groups.size > 1) this.#narrow()
+  /** `await using context = await openContext(...)` */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
   }
 
-  #begin(): void {
+  #open(file: VfioDeviceFile): Device {
+    return new Device(file, {
+      kernel: this.#kernel,
+      groups: () => new Map([...this.#groups].map(([id, group]) => [id, group.descriptor])),
+      onRemovalRequest: this.#options.onRemovalRequest ?? (() => undefined),
+    })
+  }
+
+  /** The kernel makes the context when the first group is in the container. */
+  #begin(group: string): void {
     try {
       this.#container.setIommu()
     } catch (cause) {
       if (!(cause instanceof KernelError)) throw cause
-      throw new IsogroupError(
-        'refused',
-        `the kernel gives no context for this group: ${cause.code}`,
-        'isogroup doctor says what is missing',
-        { cause },
-      )
+      throw groupRefused(this.#kernel, group, cause, { groups: [], mapped: [] })
     }
-    this.#narrow()
-  }
-
-  /** What is free, after a group came: all IOMMUs have to translate it. */
-  #narrow(): void {
-    const { ranges, pageSizes } = this.#container.info()
-    this.#pageSize = pageSizes[0] ?? SMALLEST
-    this.#space = new IovaSpace(ranges)
-    for (const { iova, size } of this.#mappings.values()) this.#space.reserve(iova, size)
-  }
-
-  #place(size: number): number {
-    const whole = this.#wholePages(size)
-    const alignment = whole >= LARGE ? LARGE : this.#pageSize
-    const place =
-      this.#space.allocate(whole, alignment) ?? this.#space.allocate(whole, this.#pageSize)
-    if (place !== null) return place
-    throw new IsogroupError(
-      'refused',
-      `there are no ${String(size)} bytes of IOVA in one piece in this context`,
-      'unmap what is not needed, or map smaller pieces',
-    )
-  }
-
-  #placeAt(iova: number, size: number): number {
-    if (iova % this.#pageSize !== 0) {
-      throw new RangeError(
-        `IOVA 0x${iova.toString(16)} is no multiple of ${String(this.#pageSize)}`,
-      )
-    }
-    if (this.#space.reserve(iova, this.#wholePages(size))) return iova
-    throw new IsogroupError(
-      'refused',
-      `IOVA 0x${iova.toString(16)} to 0x${(iova + size - 1).toString(16)} is not free: mapped, reserved, or beyond what the IOMMU translates`,
-      'leave the address to the context, or look at its ranges',
-    )
-  }
-
-  #wholePages(size: number): number {
-    if (size % this.#pageSize !== 0) {
-      throw new RangeError(`${String(size)} bytes are no multiple of ${String(this.#pageSize)}`)
-    }
-    return size
-  }
-
-  #bytesMapped(): number {
-    return this.mappings.reduce((sum, { size }) => sum + size, 0)
   }
 
   #checkOpen(): void {
     if (this.#isClosed) throw new IsogroupError('usage', 'the context is closed')
-  }
-}
-
-async function openContainer(kernel: Kernel): Promise<Type1Container> {
-  try {
-    return await Type1Container.open(kernel)
-  } catch (cause) {
-    if (!(cause instanceof KernelError)) throw cause
-    throw new IsogroupError(
-      cause.code === 'EACCES' ? 'permission' : 'not-found',
-      `cannot open /dev/vfio/vfio: ${cause.code}`,
-      'modprobe vfio-pci; isogroup doctor',
-      { cause },
-    )
   }
 }

@@ -4,13 +4,24 @@
  *     allocate --> map at an IOVA --> devices read and write --> unmap --> release
  *
  * As long as it is mapped the memory stays, whoever forgets it: the kernel has the pages pinned, and a device may be
- * writing to them.
+ * writing to them. Forgotten memory that is not mapped goes with the garbage.
  */
 import type { Memory } from '../kernel/kernel.ts'
+
+/** A piece of memory, in whole pages. */
+export interface MemoryPart {
+  readonly memory: DmaMemory
+  /** Bytes from its start. */
+  readonly offset: number
+  /** Bytes. */
+  readonly size: number
+}
 
 export class DmaMemory {
   /** The bytes, as this program sees them. Length is a whole number of pages. */
   readonly bytes: Uint8Array
+  /** All of it. */
+  readonly whole: MemoryPart
   readonly #memory: Memory
   #mappings = 0
   #isReleased = false
@@ -18,10 +29,12 @@ export class DmaMemory {
   constructor(memory: Memory) {
     this.#memory = memory
     this.bytes = memory.bytes
+    this.whole = { memory: this, offset: 0, size: memory.bytes.length }
   }
 
+  /** Bytes. */
   get size(): number {
-    return this.#memory.bytes.length
+    return this.whole.size
   }
 
   /** Virtual address in this process. */
@@ -29,12 +42,36 @@ export class DmaMemory {
     return this.#memory.address
   }
 
-  /** Told by the context. */
+  /** In how many places it is mapped, in parts or whole. */
+  get mapped(): number {
+    return this.#mappings
+  }
+
+  /**
+   * @param offset, size in bytes, both multiples of the page size of the context that it is mapped in
+   * @throws RangeError: outside of the memory
+   */
+  part(offset: number, size: number): MemoryPart {
+    const isInside =
+      Number.isSafeInteger(offset) && Number.isSafeInteger(size) && offset >= 0 && size > 0
+    if (!isInside || offset + size > this.size) {
+      throw new RangeError(
+        `${String(size)} bytes from ${String(offset)} are no part of ${String(this.size)} bytes`,
+      )
+    }
+    return { memory: this, offset, size }
+  }
+
+  /** Told by the context. @throws Error: it has been given back */
   noteMapped(change: 1 | -1): void {
+    if (this.#isReleased) throw new Error('the memory has been released')
     this.#mappings += change
   }
 
-  /** Gives the pages back to the system. @throws Error while it is mapped; twice is once */
+  /**
+   * Gives the pages back to the system; `bytes` is zeros afterwards.
+   * @throws Error while it is mapped; twice is once
+   */
   release(): void {
     if (this.#isReleased) return
     if (this.#mappings > 0) {

@@ -2,7 +2,8 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { openModel } from '../open/model.ts'
 import type { MachineText, ModelMachine } from '../open/model.ts'
-import { type Context, openContext } from './context.ts'
+import type { Context } from './context.ts'
+import { openContext } from './open-context.ts'
 import { DeviceRemovedError } from './device-removed-error.ts'
 
 const EDU = '0000:01:00.0'
@@ -41,14 +42,14 @@ function dma(context: Context, address: string, from: number, to: number, comman
 
 describe('a context of one group', () => {
   it('computes, moves memory both ways and is told by an interrupt', async () => {
-    const context = await openContext(machine.kernel, [groupOf(EDU)])
+    const context = await openContext(machine, [groupOf(EDU)])
     const device = context.device(EDU)
     expect(device.config.read16(0)).toBe(0x1234)
     const bar = device.bar(0)
     expect(bar.read32(0)).toBe(0x0100_00ed)
     bar.write32(4, 0x1234_5678)
     expect(bar.read32(4)).toBe(~0x1234_5678 >>> 0)
-    device.setBusMaster(true)
+    device.enable()
     const interrupts = device.interrupts('msi')
     const vector = interrupts.vector(0)
     bar.write32(0x20, 0x80)
@@ -68,8 +69,8 @@ describe('a context of one group', () => {
   })
 
   it('reaches nothing that is not mapped, and the IOMMU tells', async () => {
-    const context = await openContext(machine.kernel, [groupOf(EDU)])
-    context.device(EDU).setBusMaster(true)
+    const context = await openContext(machine, [groupOf(EDU)])
+    context.device(EDU).enable()
     const memory = context.allocate(4096)
     const mapping = context.map(memory, { iova: 0x10_0000 })
     memory.bytes.fill(7)
@@ -81,7 +82,7 @@ describe('a context of one group', () => {
   })
 
   it('keeps memory as long as it is mapped, and gives everything back', async () => {
-    const context = await openContext(machine.kernel, [groupOf(EDU)])
+    const context = await openContext(machine, [groupOf(EDU)])
     const memory = context.allocate(5000)
     expect(memory.size).toBe(8192)
     context.map(memory)
@@ -93,13 +94,13 @@ describe('a context of one group', () => {
     await context.close()
     memory.release()
     expect(() => bar.read32(0)).toThrow(DeviceRemovedError)
-    const again = await openContext(machine.kernel, [groupOf(EDU)])
+    const again = await openContext(machine, [groupOf(EDU)])
     expect(again.mappings).toEqual([])
     await again.close()
   })
 
   it('maps 100,000 times without leaving anything', async () => {
-    const context = await openContext(machine.kernel, [groupOf(EDU)])
+    const context = await openContext(machine, [groupOf(EDU)])
     const memory = context.allocate(4096)
     const seen = new Set<number>()
     for (let n = 0; n < 100_000; n++) {
@@ -115,11 +116,11 @@ describe('a context of one group', () => {
 
 describe('a context of several groups', () => {
   it('is one address space: mapped once, reached by all, also by those that come later', async () => {
-    const context = await openContext(machine.kernel, [groupOf(EDU)])
+    const context = await openContext(machine, [groupOf(EDU)])
     const memory = context.allocate(4096)
     const { iova } = context.map(memory)
     await context.addGroup(groupOf(OTHER))
-    for (const address of [EDU, OTHER]) context.device(address).setBusMaster(true)
+    for (const address of [EDU, OTHER]) context.device(address).enable()
     memory.bytes.set([9, 8, 7])
     dma(context, EDU, iova, 0x4_0000, 1)
     dma(context, OTHER, iova, 0x4_0000, 1)
@@ -137,15 +138,15 @@ describe('a context of several groups', () => {
 describe('refusals', () => {
   it('name the group, the reason and the next command', async () => {
     const nvme = groupOf('0000:03:00.0')
-    await expect(openContext(machine.kernel, [nvme])).rejects.toMatchObject({
+    await expect(openContext(machine, [nvme])).rejects.toMatchObject({
       code: 'not-found',
       message: expect.stringContaining(`no member of group ${nvme} is on a VFIO driver`) as string,
       hint: `isogroup claim group:${nvme}`,
     })
     const user = machine.as({ uid: 1000 })
-    await expect(openContext(user, [groupOf(EDU)])).rejects.toMatchObject({ code: 'permission' })
-    const context = await openContext(machine.kernel, [groupOf(EDU)])
-    await expect(openContext(machine.kernel, [groupOf(EDU)])).rejects.toMatchObject({
+    await expect(openContext({ kernel: user }, [groupOf(EDU)])).rejects.toMatchObject({ code: 'permission' })
+    const context = await openContext(machine, [groupOf(EDU)])
+    await expect(openContext(machine, [groupOf(EDU)])).rejects.toMatchObject({
       code: 'refused',
     })
     expect(() => context.device('0000:03:00.0')).toThrow('is no member of group')
@@ -159,7 +160,7 @@ describe('refusals', () => {
   it('tell the limit of locked memory, with the command that raises it', async () => {
     await machine.kernel.setOwner(`/dev/vfio/${groupOf(EDU)}`, 1000, 1000)
     const user = machine.as({ uid: 1000, memlockLimit: 2 ** 20 })
-    const context = await openContext(user, [groupOf(EDU)])
+    const context = await openContext({ kernel: user }, [groupOf(EDU)])
     context.map(context.allocate(2 ** 19))
     const more = context.allocate(2 ** 20)
     expect(() => context.map(more)).toThrow('it would be 2 MiB')

@@ -3,17 +3,28 @@
  * thread waits; what came while nobody looked is one value with its count.
  *
  *     for await (const count of device.interrupts('msix', 2).vector(0)) ...
+ *
+ * The loop ends when the interrupts are closed, and throws DeviceRemovedError when their device was taken away.
  */
 import { type EventCounter, type Kernel, KernelError } from '../kernel/kernel.ts'
 import { INTERRUPT, type VfioDeviceFile } from '../linux/vfio/vfio-device.ts'
+import { DeviceRemovedError } from './device-removed-error.ts'
 
 export type InterruptKind = 'intx' | 'msi' | 'msix'
 
 export interface InterruptVector extends AsyncIterable<number> {
-  /** Takes what has come since the last time without waiting; 0 = nothing. */
+  /** Takes what has come since the last time without waiting; 0 = nothing. @throws as next */
   take(): number
-  /** Until something came. @returns how many @throws KernelError EBADF when they are closed */
+  /** Until something came. @returns how many @throws InterruptsClosedError, DeviceRemovedError */
   next(): Promise<number>
+}
+
+/** Nothing comes any more: the program closed the interrupts, their device or the context. */
+export class InterruptsClosedError extends Error {
+  constructor(address: string) {
+    super(`interrupts of ${address} are closed`)
+    this.name = 'InterruptsClosedError'
+  }
 }
 
 export class Interrupts {
@@ -22,13 +33,14 @@ export class Interrupts {
   readonly #counters: readonly EventCounter[]
   readonly #isAutomasked: boolean
   #isClosed = false
+  #isRemoved = false
 
   /** @param count vectors, at least 1 @throws RangeError: the device has fewer; KernelError */
   constructor(kernel: Kernel, device: VfioDeviceFile, kind: InterruptKind, count: number) {
     this.kind = kind
     this.#device = device
     const { count: available, automasked } = device.interrupt(INTERRUPT[kind])
-    if (count < 1 || count > available) {
+    if (!Number.isInteger(count) || count < 1 || count > available) {
       throw new RangeError(
         `${device.address} has ${String(available)} interrupts of kind ${kind}, and ${String(count)} are wanted`,
       )
@@ -44,6 +56,7 @@ export class Interrupts {
     }
   }
 
+  /** Vectors. */
   get count(): number {
     return this.#counters.length
   }
@@ -54,38 +67,27 @@ export class Interrupts {
     if (counter === undefined) {
       throw new RangeError(`vector ${String(index)} of ${String(this.#counters.length)}`)
     }
-    const unmask = (): void => {
-      if (this.#isAutomasked) this.#device.unmask(INTERRUPT[this.kind])
-    }
+    const take = (): number => this.#take(counter)
     const next = async (): Promise<number> => {
       for (;;) {
-        const count = counter.take()
-        if (count > 0) {
-          unmask()
-          return count
-        }
-        await counter.ready()
+        const count = this.#take(counter)
+        if (count > 0) return count
+        await counter.ready().catch((cause: unknown) => {
+          // Closed while it waited: taking says so in words.
+          if (!(cause instanceof KernelError)) throw cause
+        })
       }
     }
     return {
-      take() {
-        const count = counter.take()
-        if (count > 0) unmask()
-        return count
-      },
+      take,
       next,
-      [Symbol.asyncIterator]: () => ({ next: () => this.#valueOf(next()) }),
+      [Symbol.asyncIterator]: () => ({ next: () => valueOf(next()) }),
     }
   }
 
-  /** The end of the interrupts is the end of the loop. */
-  async #valueOf(next: Promise<number>): Promise<IteratorResult<number, undefined>> {
-    try {
-      return { done: false, value: await next }
-    } catch (cause) {
-      if (this.#isClosed && cause instanceof KernelError) return { done: true, value: undefined }
-      throw cause
-    }
+  /** Told by the device: whoever waits has lost it. */
+  deviceRemoved(): void {
+    this.#isRemoved = true
   }
 
   /** Switches them off; whoever waits is told. Twice is once. */
@@ -99,5 +101,24 @@ export class Interrupts {
       if (!(cause instanceof KernelError)) throw cause
     }
     for (const counter of this.#counters) counter.close()
+  }
+
+  #take(counter: EventCounter): number {
+    if (this.#isRemoved) throw new DeviceRemovedError(this.#device.address)
+    if (this.#isClosed) throw new InterruptsClosedError(this.#device.address)
+    const count = counter.take()
+    // INTx is masked by the kernel when it fires: all sharers of the line would wait.
+    if (count > 0 && this.#isAutomasked) this.#device.unmask(INTERRUPT[this.kind])
+    return count
+  }
+}
+
+/** The end of the interrupts is the end of the loop. */
+async function valueOf(next: Promise<number>): Promise<IteratorResult<number, undefined>> {
+  try {
+    return { done: false, value: await next }
+  } catch (cause) {
+    if (cause instanceof InterruptsClosedError) return { done: true, value: undefined }
+    throw cause
   }
 }

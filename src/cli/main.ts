@@ -6,7 +6,7 @@
  * expects (130), even in the middle of synchronous work.
  */
 import { readFileSync } from 'node:fs'
-import { SYSTEM_CLOCK } from './system-clock.ts'
+import { SYSTEM_CLOCK } from '../open/system-clock.ts'
 import { runLine } from './run.ts'
 import { standardStream } from './stream.ts'
 

@@ -99,7 +99,7 @@ export function faulty(kernel: Kernel, faults: readonly Fault[] = []): FaultyKer
       return alive(() => handle)
     },
     handle: (descriptor, name) => alive(() => kernel.handle(descriptor, name)),
-    memory: (length) => alive(() => kernel.memory(length)),
+    memory: (length, pages) => alive(() => kernel.memory(length, pages)),
     eventCounter: () => alive(() => kernel.eventCounter()),
     events: () => alive(() => mortalEvents(world, kernel.events())),
   }

@@ -57,9 +57,10 @@ export interface Kernel extends KernelView {
   handle(descriptor: number, name: string): Handle
   /**
    * Zeroed anonymous memory of this process, page-aligned, `length` rounded up to pages of 4 KiB.
+   * @param pages "huge": aligned to 2 MiB, rounded up to it, and of huge pages as far as the system gives some
    * @throws KernelError ENOMEM
    */
-  memory(length: number): Memory
+  memory(length: number, pages?: PageKind): Memory
   /** A new eventfd with counter 0, not blocking. */
   eventCounter(): EventCounter
   /** Uevents from now on. Hints only: a lost one costs latency, never truth. */
@@ -93,11 +94,16 @@ export interface Handle {
   close(): Promise<void>
 }
 
+export type PageKind = 'small' | 'huge'
+
 /** Mapped memory: addresses are below 2^47, so they are numbers. */
 export interface Memory {
   readonly address: number
   readonly bytes: Uint8Array
-  /** munmap. `bytes` must not be touched afterwards. Twice = once. */
+  /**
+   * Gives the pages, or the device's registers, back. Who still holds `bytes` reads zeros and writes for
+   * nobody. Twice = once.
+   */
   release(): void
 }
 
@@ -106,8 +112,11 @@ export interface EventCounter {
   readonly descriptor: number
   /** Takes the count and sets it to 0; 0 when nothing happened. */
   take(): number
-  /** Resolves when the count is not 0, at once if it is so already; rejects with EBADF after close. */
-  ready(): Promise<void>
+  /**
+   * Resolves when the count is not 0, at once if it is so already; rejects with EBADF after close.
+   * @param hold whether waiting keeps the program alive; absent: it does
+   */
+  ready(hold?: boolean): Promise<void>
   close(): void
 }
 

@@ -31,7 +31,9 @@ export function processHandle(
       calls.now('write', name, () => {
         const file = process.file(descriptor)
         if (file.write === undefined) throw new Errno('EINVAL', file.kind)
-        return file.write(offset, bytes)
+        const written = file.write(offset, bytes)
+        file.work?.()
+        return written
       }),
     map: (offset, length) =>
       calls.now('map', name, () => {

@@ -85,7 +85,8 @@ export function modelKernel(model: Model, { clock, process }: ModelKernelOptions
         }),
       ),
     handle: (descriptor, name) => processHandle(calls, who, descriptor, name),
-    memory: (length) => calls.now('memory', 'anonymous', () => who.memory.allocate(length)),
+    memory: (length, pages) =>
+      calls.now('memory', 'anonymous', () => who.memory.allocate(length, pages)),
     eventCounter: () => processEventCounter(calls, who),
     events: () => ueventSource(context.uevents),
     as: (other) => modelKernel(model, { clock, process: other }),

@@ -36,6 +36,8 @@ export interface OpenFile {
   write?(offset: number, bytes: Uint8Array): number
   /** @returns the bytes behind the window, shared with whoever else maps them */
   map?(offset: number, length: number): MappedWindow
+  /** After a write: what is behind the file goes on by itself. A model has no time in which it could. */
+  work?(): void
   release(): Task<void> | undefined
 }
 

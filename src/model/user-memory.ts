@@ -18,6 +18,8 @@ import type { AddressSpace, MappedWindow, PinnedRun } from './process.ts'
 const FIRST_PAGE = 0x7f0000000
 const END_PAGE = 2 ** 35
 const PAGE = 4096
+/** Pages of 2 MiB. */
+const HUGE_PAGES = 512
 
 /** What mmap returned. */
 export interface UserMapping {
@@ -99,9 +101,11 @@ export class UserMemory implements AddressSpace {
   }
 
   /** Zeroed anonymous memory. @param length bytes, rounded up to pages @throws Errno EINVAL, ENOMEM */
-  allocate(length: number): UserMapping {
+  allocate(length: number, kind: 'small' | 'huge' = 'small'): UserMapping {
     if (length <= 0) throw new Errno('EINVAL')
-    const pages = Math.ceil(length / PAGE)
+    const unit = kind === 'huge' ? HUGE_PAGES : 1
+    const pages = Math.ceil(length / PAGE / unit) * unit
+    this.#next = Math.ceil(this.#next / unit) * unit
     const physical = this.#memory.allocate(pages)
     return this.#add(pages, physical, this.#memory.bytes(physical, pages))
   }

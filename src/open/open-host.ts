@@ -150,6 +150,23 @@ export async function builtInTwin(name: string): Promise<Twin> {
 }
 
 /**
+ * What a source boots as a model: "model:NAME", or the machine in "file:MACHINE.json".
+ * @throws IsogroupError usage, no-source, bad-machine, io
+ */
+export async function bootableTwin(source: string): Promise<Twin> {
+  if (source.startsWith('model:')) return builtInTwin(source.slice('model:'.length))
+  if (source.startsWith('file:')) {
+    const { readJsonFile } = await import('./capture-file.ts')
+    return machineIn(await readJsonFile(source.slice('file:'.length)))
+  }
+  throw new IsogroupError(
+    'usage',
+    `"${source}" is no host on which programs can use devices`,
+    'Give linux, model:NAME or file:MACHINE.json.',
+  )
+}
+
+/**
  * The machine in a parsed file of either format: one as people write it, or the twin of a recorded host.
  * @throws IsogroupError bad-machine, newer-version
  */

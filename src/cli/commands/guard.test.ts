@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { openHost } from '../../open/open-host.ts'
 import { openLiveHost } from '../../open/open-live-host.ts'
-import { SYSTEM_CLOCK } from '../system-clock.ts'
+import { SYSTEM_CLOCK } from '../../open/system-clock.ts'
 import { type Outcome, type RunOptions, run } from '../host.case.ts'
 
 /** An NVMe disk that nothing uses. */

@@ -42,16 +42,17 @@ export class IovaSpace {
   /**
    * Takes a free place out.
    * @param size bytes, above 0 @param alignment a power of two
+   * @param from its first byte is here or above @param below its last byte is below; absent: anywhere
    * @returns its first address; null: there is none so large
    */
-  allocate(size: number, alignment: number): number | null {
+  allocate(size: number, alignment: number, from: number = 0, below: number = Infinity): number | null {
     const count = this.#free.length
     for (let tried = 0; tried < count; tried++) {
       const at = (this.#next + tried) % count
       const range = this.#free[at]
       if (range === undefined) continue
-      const start = Math.ceil(range.start / alignment) * alignment
-      if (start + size - 1 > range.end) continue
+      const start = Math.ceil(Math.max(range.start, from) / alignment) * alignment
+      if (start + size > Math.min(range.end + 1, below)) continue
       this.#cut(at, start, start + size - 1)
       this.#next = Math.min(at, Math.max(0, this.#free.length - 1))
       return start

@@ -38,7 +38,7 @@ export function openEventCounter(): EventCounter {
       }
       return Number(value[0] ?? 0n)
     },
-    ready() {
+    ready(hold = true) {
       if (closed) return Promise.reject(new KernelError('EBADF', 'read', NAME))
       watch ??= watchReadable(descriptor, () => {
         unwatch()
@@ -46,7 +46,7 @@ export function openEventCounter(): EventCounter {
         waiters = []
         for (const waiter of woken) waiter.resolve()
       })
-      watch.hold(true)
+      if (hold) watch.hold(true)
       return new Promise((resolve, reject) => {
         waiters.push({ resolve, reject })
       })

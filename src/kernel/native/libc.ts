@@ -49,7 +49,7 @@ function bindCalls() {
       value: number,
     ) => number,
     mmap: libc.func('mmap', 'void *', ['void *', 'size_t', 'int', 'int', 'int', 'int64']) as (
-      address: null,
+      address: bigint | null,
       length: number,
       protection: number,
       flags: number,
@@ -59,6 +59,11 @@ function bindCalls() {
     munmap: libc.func('munmap', 'int', ['void *', 'size_t']) as (
       address: bigint,
       length: number,
+    ) => number,
+    madvise: libc.func('int madvise(void *, size_t, int)') as (
+      address: bigint,
+      length: number,
+      advice: number,
     ) => number,
     eventfd: libc.func('int eventfd(unsigned int, int)') as (
       value: number,

@@ -189,6 +189,25 @@ describe('liveKernel().memory()', () => {
     memory.release()
   })
 
+  it('gives memory on addresses for huge pages', () => {
+    const memory = kernel.memory(3 * 2 ** 20, 'huge')
+    expect(memory.address % 2 ** 21).toBe(0)
+    expect(memory.bytes.length).toBe(4 * 2 ** 20)
+    memory.bytes.fill(1)
+    memory.release()
+  })
+
+  it('leaves zeros to whoever still looks at what was given back', () => {
+    for (const pages of ['small', 'huge'] as const) {
+      const memory = kernel.memory(4096, pages)
+      const { bytes } = memory
+      bytes[0] = 7
+      memory.release()
+      expect(bytes[0]).toBe(0)
+      bytes[0] = 1
+    }
+  })
+
   it('refuses lengths that make no memory', async () => {
     expect(await failure(() => kernel.memory(0))).toEqual(['EINVAL', 'memory', 'anonymous memory'])
     expect(await failure(() => kernel.memory(2 ** 50))).toEqual([

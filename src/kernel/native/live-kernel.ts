@@ -26,7 +26,7 @@ export function liveKernel(root = '/'): Kernel {
     loadModule: (name, deadline) => loadKernelModule(name, deadline),
     open: (path) => openHandle(prefix, path),
     handle: (descriptor, name) => descriptorHandle(descriptor, name),
-    memory: (length) => anonymousMemory(length),
+    memory: (length, pages = 'small') => anonymousMemory(length, pages),
     eventCounter: () => openEventCounter(),
     events: () => openUevents(),
   }

@@ -5,14 +5,19 @@
  *     interrupts 0 INTx, 1 MSI, 2 MSI-X, 3 errors, 4 requests to give the device back
  */
 import {
+  DEVICE_FEATURE,
   DEVICE_INFO,
   DEVICE_REQUEST,
+  FEATURE_FLAG,
+  HOT_RESET,
+  HOT_RESET_INFO,
   IRQ_INFO,
   IRQ_SET,
   IRQ_SET_FLAG,
   REGION_INFO,
 } from '../../kernel/abi/vfio.ts'
-import type { Handle, Memory } from '../../kernel/kernel.ts'
+import { type Handle, KernelError, type Memory } from '../../kernel/kernel.ts'
+import { formatAddress } from '../../pci/address.ts'
 import { askWithChain, capabilitiesIn, readU64 } from './capabilities.ts'
 
 export const REGION = { rom: 6, config: 7, vga: 8 } as const
@@ -27,6 +32,8 @@ const AREA_BYTES = 16
 const DESCRIPTOR_BYTES = 4
 /** Takes the eventfd away. */
 const NO_EVENT = -1
+const DEPENDENT_BYTES = 8
+const FEATURE = { sleep: 3, wake: 5 } as const
 
 export interface DeviceInfo {
   readonly canReset: boolean
@@ -52,6 +59,13 @@ export interface InterruptInfo {
   readonly count: number
   /** The kernel masks it when it fires, until it is unmasked (INTx). */
   readonly automasked: boolean
+}
+
+/** struct vfio_pci_dependent_device */
+export interface DependentDevice {
+  readonly address: string
+  /** Id of its group. */
+  readonly group: string
 }
 
 export class VfioDeviceFile {
@@ -109,6 +123,68 @@ export class VfioDeviceFile {
   /** Whether the device can be told to begin anew without others being told too. @throws KernelError */
   reset(): void {
     this.#handle.ioctl(DEVICE_REQUEST.reset, 0)
+  }
+
+  /**
+   * Devices that a reset of the slot or bus meets, this one too; null: there is no such reset.
+   * @throws KernelError
+   */
+  hotResetScope(): readonly DependentDevice[] | null {
+    const ask = (length: number): Uint8Array => {
+      const answer = new Uint8Array(length)
+      new DataView(answer.buffer).setUint32(0, length, true)
+      this.#handle.ioctl(DEVICE_REQUEST.getHotResetInfo, answer)
+      return answer
+    }
+    try {
+      // Too small on purpose: the kernel says how many there are.
+      const room = countOf(this.#handle)
+      return dependentsIn(ask(HOT_RESET_INFO.bytes + room * DEPENDENT_BYTES))
+    } catch (cause) {
+      if (cause instanceof KernelError && cause.code === 'ENODEV') return null
+      throw cause
+    }
+  }
+
+  /** @param groups descriptors of the groups of all devices that it meets @throws KernelError EINVAL, EPERM */
+  hotReset(groups: readonly number[]): void {
+    const argument = new Uint8Array(HOT_RESET.bytes + groups.length * DESCRIPTOR_BYTES)
+    const view = new DataView(argument.buffer)
+    view.setUint32(0, argument.length, true)
+    view.setUint32(8, groups.length, true)
+    groups.forEach((descriptor, n) => {
+      view.setInt32(HOT_RESET.bytes + n * DESCRIPTOR_BYTES, descriptor, true)
+    })
+    this.#handle.ioctl(DEVICE_REQUEST.hotReset, argument)
+  }
+
+  /** Whether the kernel can put the device into a low-power state on request. */
+  canSleep(): boolean {
+    try {
+      this.#feature(FEATURE_FLAG.probe | FEATURE_FLAG.set | FEATURE.sleep)
+      return true
+    } catch (cause) {
+      if (cause instanceof KernelError) return false
+      throw cause
+    }
+  }
+
+  /** @throws KernelError ENOTTY: not offered; EINVAL: it sleeps already */
+  sleep(): void {
+    this.#feature(FEATURE_FLAG.set | FEATURE.sleep)
+  }
+
+  /** @throws KernelError ENOTTY: not offered; EINVAL: it does not sleep */
+  wake(): void {
+    this.#feature(FEATURE_FLAG.set | FEATURE.wake)
+  }
+
+  #feature(flags: number): void {
+    const argument = new Uint8Array(DEVICE_FEATURE.bytes)
+    const view = new DataView(argument.buffer)
+    view.setUint32(0, argument.length, true)
+    view.setUint32(4, flags, true)
+    this.#handle.ioctl(DEVICE_REQUEST.feature, argument)
   }
 
   /**
@@ -170,5 +246,33 @@ function areasIn(answer: Uint8Array, first: number, size: number): RegionInfo['m
   return Array.from({ length: count }, (_, n) => {
     const at = sparse.offset + AREAS_AT + n * AREA_BYTES
     return { offset: readU64(view, at), size: readU64(view, at + 8) }
+  })
+}
+
+/** How many devices a hot reset meets. @throws KernelError ENODEV */
+function countOf(handle: Handle): number {
+  const answer = new Uint8Array(HOT_RESET_INFO.bytes)
+  const view = new DataView(answer.buffer)
+  view.setUint32(0, answer.length, true)
+  try {
+    handle.ioctl(DEVICE_REQUEST.getHotResetInfo, answer)
+  } catch (cause) {
+    if (!(cause instanceof KernelError) || cause.code !== 'ENOSPC') throw cause
+  }
+  return view.getUint32(8, true)
+}
+
+function dependentsIn(answer: Uint8Array): readonly DependentDevice[] {
+  const view = new DataView(answer.buffer)
+  return Array.from({ length: view.getUint32(8, true) }, (_, n) => {
+    const at = HOT_RESET_INFO.bytes + n * DEPENDENT_BYTES
+    const devfn = view.getUint8(at + 7)
+    const address = formatAddress({
+      domain: view.getUint16(at + 4, true),
+      bus: view.getUint8(at + 6),
+      device: devfn >> 3,
+      function: devfn & 7,
+    })
+    return { address, group: String(view.getUint32(at, true)) }
   })
 }

@@ -7,6 +7,7 @@ import { encodeUtf8 } from '../../base/utf8.ts'
 import { GROUP_REQUEST } from '../../kernel/abi/vfio.ts'
 import { type Handle, type Kernel, KernelError } from '../../kernel/kernel.ts'
 import { nodePath } from '../actions.ts'
+import { groupRefused, type Surroundings } from './group-refusal.ts'
 
 export class VfioGroupFile {
   readonly id: string
@@ -28,14 +29,21 @@ export class VfioGroupFile {
     }
   }
 
-  /** @throws IsogroupError refused: a driver of the kernel has a member, or the IOMMUs do not go together */
-  enter(container: number): void {
+  /** For VFIO_DEVICE_PCI_HOT_RESET. */
+  get descriptor(): number {
+    return this.#handle.descriptor
+  }
+
+  /** @param around what is in the container, for the explanation @throws IsogroupError refused */
+  enter(container: number, around: Surroundings): void {
     const argument = new Uint8Array(4)
     new DataView(argument.buffer).setInt32(0, container, true)
     try {
       this.#handle.ioctl(GROUP_REQUEST.setContainer, argument)
     } catch (cause) {
-      throw cause instanceof KernelError ? notEntered(this.id, cause) : cause
+      throw cause instanceof KernelError
+        ? groupRefused(this.#kernel, this.id, cause, around)
+        : cause
     }
   }
 
@@ -91,22 +99,6 @@ function notOpened(id: string, cause: KernelError): IsogroupError {
     default:
       return new IsogroupError('io', `cannot open ${path}: ${cause.code}`, next, { cause })
   }
-}
-
-const WHY_NOT: Readonly<Record<string, string>> = {
-  EPERM: 'a member is on a driver of the kernel, or interrupts are not isolated',
-  EBUSY: 'a member is on a driver of the kernel, or another program uses the group',
-  EINVAL: 'it is in a container already, or its IOMMU does not go with the others',
-}
-
-function notEntered(id: string, cause: KernelError): IsogroupError {
-  const why = WHY_NOT[cause.code] ?? cause.code
-  return new IsogroupError(
-    'refused',
-    `group ${id} cannot be used: ${why} (${cause.code})`,
-    `isogroup show group:${id} names the members and their drivers`,
-    { cause },
-  )
 }
 
 function noDevice(id: string, address: string, cause: KernelError): IsogroupError {

@@ -33,6 +33,8 @@ export interface VfioOperations {
   read(offset: number, length: number): Uint8Array
   write(offset: number, bytes: Uint8Array): number
   map(offset: number, length: number): MappedWindow
+  /** The device does what its registers tell it to, until it has nothing to do. */
+  work(): void
 }
 
 /** DEVICE_FEATURE, after the checks that are the same for all. */
@@ -123,6 +125,10 @@ export class DeviceFile implements OpenFile {
 
   map(offset: number, length: number): MappedWindow {
     return this.#device.operations.map(offset, length)
+  }
+
+  work(): void {
+    this.#device.operations.work()
   }
 
   *release(): Task<void> {

@@ -44,6 +44,8 @@ const INFO_PCI = 2
 const INFO_CAPABILITIES = 0x80
 /** VFIO_DEVICE_INFO_CAP_PCI_ATOMIC_COMP */
 const ATOMICS = 5
+/** A device that gives itself work for ever has to stop somewhere. */
+const WORK_STEPS_MAX = 65_536
 const POWER_STATES = ['D0', 'D1', 'D2', 'D3hot'] as const
 
 /** What all functions of the driver share. */
@@ -214,6 +216,11 @@ export class VfioPciFunction implements VfioOperations {
 
   write(offset: number, bytes: Uint8Array): number {
     return this.#awake(() => this.#opened().regions.write(offset, bytes))
+  }
+
+  work(): void {
+    const { hardware } = this.device
+    for (let step = 0; hardware.busy && step < WORK_STEPS_MAX; step++) hardware.advance()
   }
 
   map(offset: number, length: number): MappedWindow {
