@@ -48,7 +48,8 @@ export async function runExample(example: () => Promise<void>): Promise<void> {
   try {
     await example()
   } catch (cause) {
-    const isUsage = cause instanceof TypeError || (cause instanceof IsogroupError && cause.code === 'usage')
+    const isUsage =
+      cause instanceof TypeError || (cause instanceof IsogroupError && cause.code === 'usage')
     process.exitCode = isUsage ? 2 : 1
     console.error(cause instanceof Error ? cause.message : String(cause))
     if (cause instanceof IsogroupError && cause.hint !== '') console.error(`hint: ${cause.hint}`)

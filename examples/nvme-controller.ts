@@ -4,7 +4,12 @@ import type { Context, Device, Interrupts, Region } from 'isogroup/access'
 import { PAGE, QueuePair } from './nvme-queue.ts'
 
 const REG = { cap: 0x00, cc: 0x14, csts: 0x1c, aqa: 0x24, asq: 0x28, acq: 0x30 } as const
-const ADMIN = { createSubmission: 0x01, createCompletion: 0x05, identify: 0x06, features: 0x09 } as const
+const ADMIN = {
+  createSubmission: 0x01,
+  createCompletion: 0x05,
+  identify: 0x06,
+  features: 0x09,
+} as const
 const IO = { write: 0x01, read: 0x02 } as const
 const READY = 1
 const FATAL = 2
@@ -102,7 +107,11 @@ async function setEnabled(registers: Region, on: boolean): Promise<void> {
   throw new Error(`the controller is not ${on ? 'ready' : 'off'} within ${String(timeout)} ms`)
 }
 
-async function command(queue: QueuePair, opcode: number, ...words: [number?, number?]): Promise<number> {
+async function command(
+  queue: QueuePair,
+  opcode: number,
+  ...words: [number?, number?]
+): Promise<number> {
   return queue.use((slot) => queue.run(slot, { opcode, words }))
 }
 
@@ -125,7 +134,11 @@ async function identify(admin: QueuePair): Promise<Identity> {
 }
 
 /** Pairs share vectors when there are fewer of them. */
-async function createQueues(admin: QueuePair, queue: QueuePair, interrupts: Interrupts): Promise<void> {
+async function createQueues(
+  admin: QueuePair,
+  queue: QueuePair,
+  interrupts: Interrupts,
+): Promise<void> {
   const { id, depth } = queue
   const size = ((depth - 1) << 16) | id
   const vector = interrupts.count > 1 ? 1 + ((id - 1) % (interrupts.count - 1)) : 0

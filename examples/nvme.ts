@@ -17,7 +17,11 @@ const FIRST_PAGES = 2 ** 20 / PAGE
 const WRITERS_PER_QUEUE = 16
 
 async function nvme(): Promise<void> {
-  const { address, host: source, numbers } = exampleArguments({
+  const {
+    address,
+    host: source,
+    numbers,
+  } = exampleArguments({
     ...{ commands: 10_000, queues: 4, seed: 1, overwrite: 0 },
   })
   const host = await openUserHost(source, { claimed: [address] })
@@ -77,7 +81,9 @@ async function refuseUsed(disk: NvmeController, queue: QueuePair, seed: number):
       return data.every((byte) => byte === 0) || isPage(data, seed, page)
     })
     if (isOurs) continue
-    throw new Error(`page ${String(page)} of the disk is not empty: --overwrite 1 destroys what is on it`)
+    throw new Error(
+      `page ${String(page)} of the disk is not empty: --overwrite 1 destroys what is on it`,
+    )
   }
 }
 

@@ -14,6 +14,7 @@ import { cacheDirectory, findProjectRoot } from './cache.ts'
 import type { LabCase, LabFinding } from './cases/case.ts'
 import { claimCases } from './cases/claim.ts'
 import { claimCrashCases } from './cases/claim-crash.ts'
+import { accessCases } from './cases/access.ts'
 import { claimHotPlugCases } from './cases/claim-hot-plug.ts'
 import { fixedCases } from './cases/fixed.ts'
 import { hotPlugCases } from './cases/hot-plug.ts'
@@ -107,6 +108,7 @@ function chooseCases(options: LabOptions, print: (line: string) => void): readon
     cases = [
       // The longest first, so that no worker has one left when the others are done.
       ...claimCases(),
+      ...accessCases(),
       ...traceCases(),
       ...fixedCases(),
       ...claimCrashCases(),

@@ -103,7 +103,7 @@ export class AddressSpace {
   unmap(mapping: Mapping): void {
     const { iova, size, parts } = mapping
     if (this.#mappings.get(iova) !== mapping) return
-    this.#container.unmap(iova, size)
+    this.#leave(iova, size)
     this.#mappings.delete(iova)
     this.#space.release(iova, size)
     this.#bytes -= size
@@ -119,10 +119,19 @@ export class AddressSpace {
         done += length
       }
     } catch (cause) {
-      if (done > 0) this.#container.unmap(iova, done)
+      if (done > 0) this.#leave(iova, done)
       this.#space.release(iova, size)
       if (!(cause instanceof KernelError)) throw cause
       throw mappingRefused(cause, size, this.#kernel, this.#container)
+    }
+  }
+
+  /** When its last group has gone with its devices, the kernel has undone everything, and knows nothing of it. */
+  #leave(iova: number, size: number): void {
+    try {
+      this.#container.unmap(iova, size)
+    } catch (cause) {
+      if (!(cause instanceof KernelError) || cause.code !== 'EINVAL') throw cause
     }
   }
 

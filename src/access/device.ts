@@ -153,7 +153,9 @@ export class Device {
         'add their groups to the context first',
       )
     }
-    const descriptors = [...new Set(met.map(({ group }) => group))].map((id) => groups.get(id) ?? -1)
+    const descriptors = [...new Set(met.map(({ group }) => group))].map(
+      (id) => groups.get(id) ?? -1,
+    )
     this.#file.hotReset(descriptors)
     this.#gate.look()
   }

@@ -144,7 +144,9 @@ describe('refusals', () => {
       hint: `isogroup claim group:${nvme}`,
     })
     const user = machine.as({ uid: 1000 })
-    await expect(openContext({ kernel: user }, [groupOf(EDU)])).rejects.toMatchObject({ code: 'permission' })
+    await expect(openContext({ kernel: user }, [groupOf(EDU)])).rejects.toMatchObject({
+      code: 'permission',
+    })
     const context = await openContext(machine, [groupOf(EDU)])
     await expect(openContext(machine, [groupOf(EDU)])).rejects.toMatchObject({
       code: 'refused',

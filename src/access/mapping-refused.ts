@@ -33,12 +33,7 @@ export function mappingRefused(
 }
 
 /** ENOMEM is the limit of locked memory, unless this process has none: then there are no pages. */
-function tooMuch(
-  cause: KernelError,
-  what: string,
-  size: number,
-  kernel: Kernel,
-): IsogroupError {
+function tooMuch(cause: KernelError, what: string, size: number, kernel: Kernel): IsogroupError {
   const lock = readMemlock(kernel)
   if (lock.known && (lock.value.exempt || lock.value.limit === null)) {
     return new IsogroupError('refused', `${what}: the system has no memory left`, 'free -m', {

@@ -53,7 +53,11 @@ const LOW = 0xffff_ffffn
 const WINDOW_MAX = 2 ** 31
 /** Where nothing is mapped. */
 const NO_WINDOW: Window = {
-  ...{ start: 0, size: 0, memory: { address: 0, bytes: new Uint8Array(), release: () => undefined } },
+  ...{
+    start: 0,
+    size: 0,
+    memory: { address: 0, bytes: new Uint8Array(), release: () => undefined },
+  },
   ...{ bytes: new Uint8Array(), halves: new Uint16Array(), words: new Uint32Array() },
 }
 

@@ -92,7 +92,11 @@ export interface SriovCapability {
 }
 
 /** Capability ids used by name. */
-export const CAPABILITY = { pciExpress: 0x10, advancedFeatures: 0x13 } as const
+export const CAPABILITY = {
+  powerManagement: 0x01,
+  pciExpress: 0x10,
+  advancedFeatures: 0x13,
+} as const
 export const EXTENDED_CAPABILITY = { acs: 0x0d, serialNumber: 0x03, sriov: 0x10 } as const
 
 /** Facts of a function whose config space could not be read at all. */

@@ -45,7 +45,12 @@ export class IovaSpace {
    * @param from its first byte is here or above @param below its last byte is below; absent: anywhere
    * @returns its first address; null: there is none so large
    */
-  allocate(size: number, alignment: number, from: number = 0, below: number = Infinity): number | null {
+  allocate(
+    size: number,
+    alignment: number,
+    from: number = 0,
+    below: number = Infinity,
+  ): number | null {
     const count = this.#free.length
     for (let tried = 0; tried < count; tried++) {
       const at = (this.#next + tried) % count

@@ -132,14 +132,18 @@ function advancedReset({ hardware: { config } }: PciDevice): void {
 }
 
 /**
- * pci_bridge_secondary_bus_reset(), with the wait for the link behind a fast port.
+ * pci_bridge_secondary_bus_reset(), with the wait for the link behind a fast port. Nobody waits for devices without power
+ * management: only that gives a device a time that it takes to come back (pci_bus_max_d3cold_delay).
  * @throws Errno ENOTTY the link did not come back, or never said that it was there (QEMU's ports)
  */
-function resetSecondary({ hardware: { config }, pcieType }: PciDevice): void {
+function resetSecondary({ hardware: { config }, pcieType, subordinate }: PciDevice): void {
   const control = config.read(BRIDGE_CONTROL, 2)
   config.write(BRIDGE_CONTROL, 2, control | SECONDARY_BUS_RESET)
   config.write(BRIDGE_CONTROL, 2, control)
-  if (!facesDown(pcieType)) return
+  const isWaitedFor = (subordinate?.devices ?? []).some(
+    ({ hardware }) => hardware.config.capability(CAPABILITY.powerManagement) !== 0,
+  )
+  if (!facesDown(pcieType) || !isWaitedFor) return
   const express = config.capability(CAPABILITY.pciExpress)
   const link = config.read(express + LINK_CAPABILITIES, 4)
   const reports = (link & LINK_ACTIVE_REPORTING) !== 0
