@@ -38,7 +38,7 @@ export function exampleArguments<Name extends string>(
   const parsed = names.map((name) => [name, wholeNumber(name)])
   return {
     address,
-    host: String(values.host),
+    host: values.host,
     numbers: Object.fromEntries(parsed) as Record<Name, number>,
   }
 }

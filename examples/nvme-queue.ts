@@ -34,7 +34,7 @@ export interface QueueInit {
 }
 
 /** The controller's own word for what went wrong (4.6.1). */
-export class NvmeStatusError extends Error {
+class NvmeStatusError extends Error {
   constructor(opcode: number, status: number) {
     super(`command 0x${opcode.toString(16)} failed with status 0x${status.toString(16)}`)
     this.name = 'NvmeStatusError'
@@ -143,7 +143,7 @@ export class QueuePair {
 
   /** Takes answers whenever the interrupt comes, until the interrupts are closed. */
   async listen(vector: InterruptVector): Promise<void> {
-    for await (const _ of vector) this.poll()
+    for await (const count of vector) if (count > 0) this.poll()
   }
 
   #finish(slot: number, status: number, result: number): void {

@@ -7,12 +7,9 @@
  */
 import { execFileSync } from 'node:child_process'
 import { openContext } from '../../src/access/open-context.ts'
-import {
-  type AccessWorld,
-  limitOfMemory,
-  type Scenario,
-  scenarios,
-} from '../../src/access/scenarios.case.ts'
+import { limitOfMemory } from '../../src/access/scenarios/memory.case.ts'
+import { scenarios } from '../../src/access/scenarios/scenarios.case.ts'
+import type { AccessWorld, Scenario } from '../../src/access/scenarios/world.case.ts'
 import { liveKernel } from '../../src/kernel/native/live-kernel.ts'
 
 function say(line: object): void {

@@ -6,7 +6,7 @@
 import { join } from 'node:path'
 import { build } from 'esbuild'
 import { accessMachine, disk, pair, pulled, pulledId } from '../access/machine.ts'
-import { scenarios } from '../../src/access/scenarios.case.ts'
+import { scenarios } from '../../src/access/scenarios/scenarios.case.ts'
 import { type Conversation, startConversation } from '../claim/conversation.ts'
 import { kernelSeriesAll } from '../kernels.ts'
 import { bundleForGuest, KOFFI } from '../trace/guest-program.ts'

@@ -171,7 +171,10 @@ function partsOf(what: Mappable, pageSize: number): readonly MemoryPart[] {
     one instanceof DmaMemory ? one.whole : one,
   )
   if (parts.length === 0) throw new RangeError('there is nothing to map')
-  for (const { offset, size } of parts) {
+  for (const { memory, offset, size } of parts) {
+    if (memory.isReleased) {
+      throw new IsogroupError('usage', `memory of ${String(memory.size)} bytes has been released`)
+    }
     if (offset % pageSize === 0 && size % pageSize === 0) continue
     throw new RangeError(
       `${String(size)} bytes from ${String(offset)} are no multiple of ${String(pageSize)}`,

@@ -15,13 +15,14 @@ import type { IovaRange } from '../isolation/context/iova-space.ts'
 import { type Kernel, KernelError, type PageKind } from '../kernel/kernel.ts'
 import { groupRefused } from '../linux/vfio/group-refusal.ts'
 import { type Memlock, readMemlock } from '../linux/vfio/memlock.ts'
-import { Type1Container } from '../linux/vfio/type1-container.ts'
+import type { Type1Container } from '../linux/vfio/type1-container.ts'
 import { VfioDeviceFile } from '../linux/vfio/vfio-device.ts'
 import { VfioGroupFile } from '../linux/vfio/vfio-group.ts'
 import { AddressSpace, type MapOptions, type Mappable, type Mapping } from './address-space.ts'
 import { Device } from './device.ts'
 import { DmaMemory } from './dma-memory.ts'
 import { fullAddress, groupOf, isAddress } from './group-of.ts'
+import { undoAll } from './undo.ts'
 
 /** From so many bytes on memory is worth huge pages. */
 const HUGE = 2 * 2 ** 20
@@ -51,6 +52,8 @@ export class Context {
   readonly #space: AddressSpace
   readonly #groups = new Map<string, VfioGroupFile>()
   readonly #devices = new Map<string, { readonly group: string; readonly device: Device }>()
+  /** Of devices that could not be used. */
+  readonly #closing: Promise<void>[] = []
   #isClosed = false
 
   /** Programs call `openContext`. */
@@ -107,12 +110,12 @@ export class Context {
         mapped: this.mappings.map(({ iova, size }) => ({ start: iova, end: iova + size - 1 })),
       })
       if (this.#groups.size === 0) this.#begin(id)
+      this.#space.look()
     } catch (cause) {
       await file.close()
       throw cause
     }
     this.#groups.set(id, file)
-    this.#space.look()
   }
 
   /**
@@ -197,21 +200,34 @@ export class Context {
         'context.addGroup() lets it in',
       )
     }
-    const device = this.#open(new VfioDeviceFile(full, file.device(full)))
-    this.#devices.set(full, { group, device })
-    return device
+    const opened = new VfioDeviceFile(full, file.device(full))
+    try {
+      const device = this.#use(opened)
+      this.#devices.set(full, { group, device })
+      return device
+    } catch (cause) {
+      this.#closing.push(opened.close())
+      throw cause
+    }
   }
 
   /** Devices, then mappings, then groups, then the container. Twice is once. */
   async close(): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
-    for (const { device } of this.#devices.values()) await device.close()
-    this.#devices.clear()
-    for (const mapping of this.mappings) this.unmap(mapping)
-    for (const group of this.#groups.values()) await group.close()
-    this.#groups.clear()
-    await this.#container.close()
+    await undoAll([
+      ...[...this.#devices.values()].map(
+        ({ device }) =>
+          () =>
+            device.close(),
+      ),
+      ...this.mappings.map((mapping) => () => {
+        this.unmap(mapping)
+      }),
+      ...[...this.#groups.values()].map((group) => () => group.close()),
+      () => this.#container.close(),
+      ...this.#closing.map((ending) => () => ending),
+    ])
   }
 
   /** `await using context = await openContext(...)` */
@@ -219,7 +235,7 @@ export class Context {
     return this.close()
   }
 
-  #open(file: VfioDeviceFile): Device {
+  #use(file: VfioDeviceFile): Device {
     return new Device(file, {
       kernel: this.#kernel,
       groups: () => new Map([...this.#groups].map(([id, group]) => [id, group.descriptor])),

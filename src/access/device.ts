@@ -16,6 +16,7 @@ import {
 import { type InterruptKind, Interrupts } from './interrupts.ts'
 import { MemoryGate } from './memory-gate.ts'
 import { Region } from './region.ts'
+import { undoAll } from './undo.ts'
 
 const BARS = 6
 const COMMAND = 0x04
@@ -181,10 +182,16 @@ export class Device {
   async close(): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
-    for (const interrupts of this.#interrupts) interrupts.close()
-    for (const region of this.#regions.values()) region.close()
-    this.#request?.close()
-    await this.#file.close()
+    await undoAll([
+      ...[...this.#interrupts].map((interrupts) => () => {
+        interrupts.close()
+      }),
+      ...[...this.#regions.values()].map((region) => () => {
+        region.close()
+      }),
+      () => this.#request?.close(),
+      () => this.#file.close(),
+    ])
   }
 
   /** @returns whether the host asked; false: it was closed before, or the kernel cannot ask */

@@ -62,10 +62,14 @@ export class DmaMemory {
     return { memory: this, offset, size }
   }
 
-  /** Told by the context. @throws Error: it has been given back */
+  /** Told by the context. */
   noteMapped(change: 1 | -1): void {
-    if (this.#isReleased) throw new Error('the memory has been released')
     this.#mappings += change
+  }
+
+  /** Whether it was given back, and cannot be mapped any more. */
+  get isReleased(): boolean {
+    return this.#isReleased
   }
 
   /**

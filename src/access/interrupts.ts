@@ -30,7 +30,7 @@ export class InterruptsClosedError extends Error {
 export class Interrupts {
   readonly kind: InterruptKind
   readonly #device: VfioDeviceFile
-  readonly #counters: readonly EventCounter[]
+  readonly #counters: EventCounter[] = []
   readonly #isAutomasked: boolean
   #isClosed = false
   #isRemoved = false
@@ -46,8 +46,8 @@ export class Interrupts {
       )
     }
     this.#isAutomasked = automasked
-    this.#counters = Array.from({ length: count }, () => kernel.eventCounter())
     try {
+      while (this.#counters.length < count) this.#counters.push(kernel.eventCounter())
       const descriptors = this.#counters.map(({ descriptor }) => descriptor)
       device.signalWith(INTERRUPT[kind], descriptors)
     } catch (cause) {

@@ -29,7 +29,8 @@ export async function openContext(
   try {
     for (const group of groups) await context.addGroup(group)
   } catch (cause) {
-    await context.close()
+    // What went wrong first is what matters.
+    await context.close().catch(() => undefined)
     throw cause
   }
   return context

@@ -19,7 +19,7 @@ import {
 import type { Handle, Kernel } from '../../kernel/kernel.ts'
 import { askWithChain, capabilitiesIn, readU64, writeU64 } from './capabilities.ts'
 
-export const CONTAINER_PATH = '/dev/vfio/vfio'
+const CONTAINER_PATH = '/dev/vfio/vfio'
 
 const CAPABILITY = { iovaRange: 1, dmaAvailable: 3 } as const
 const RANGES_AT = 16

@@ -1,8 +1,10 @@
 /** The scenarios on models: both kernels, both kinds of IOMMU. */
 import { describe, expect, it } from 'vitest'
-import { type MachineText, type ModelMachine, openModel } from '../open/model.ts'
-import { groupOf } from './group-of.ts'
-import { type AccessWorld, limitOfMemory, scenarios } from './scenarios.case.ts'
+import { type MachineText, type ModelMachine, openModel } from '../../open/model.ts'
+import { groupOf } from '../group-of.ts'
+import { limitOfMemory } from './memory.case.ts'
+import { scenarios } from './scenarios.case.ts'
+import type { AccessWorld } from './world.case.ts'
 
 const EDU = ['0000:01:00.0', '0000:02:00.0'] as const
 
@@ -21,8 +23,9 @@ function machineOf(kernel: string, iommu: 'intel' | 'amd'): MachineText {
   }
 }
 
-function worldOf({ kernel, faults }: ModelMachine): AccessWorld {
-  return { kernel, edu: EDU, faults: () => faults().map(({ address }) => address) }
+function worldOf(machine: ModelMachine): AccessWorld {
+  const { kernel } = machine
+  return { kernel, edu: EDU, faults: () => machine.faults().map(({ address }) => address) }
 }
 
 for (const kernel of ['6.1.0', '6.12.0']) {
