@@ -9,13 +9,15 @@ export interface Bench {
   /** Empty folder for outputs. */
   readonly scratch: string
   readonly rounds: number
+  /** What several benchmarks share ends when all have been measured. */
+  readonly atEnd: (end: () => Promise<unknown>) => void
 }
 
 export interface Benchmark {
   readonly name: string
   readonly title: string
-  /** Largest permitted value. */
-  readonly bound: number
+  /** Largest permitted value; null: only to be seen. */
+  readonly bound: number | null
   /** What is aimed at, where that is less than the bound. */
   readonly goal: number | null
   /** '' = a ratio; ns = nanoseconds for one operation. */

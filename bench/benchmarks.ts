@@ -4,6 +4,7 @@
  * Every figure is a ratio or a rate measured in one run on one machine; a time alone would say more
  * about the machine than about isogroup.
  */
+import { ACCESS_BENCHMARKS } from './access.ts'
 import type { Bench, Benchmark, Measured } from './benchmark.ts'
 import { CLAIM_BENCHMARKS } from './claims.ts'
 import { type Contender, measurePeak, takeTurns } from './measure.ts'
@@ -80,6 +81,7 @@ export const BENCHMARKS: readonly Benchmark[] = [
   ...MODEL_BENCHMARKS,
   ...MODEL_BOOT_BENCHMARKS,
   ...CLAIM_BENCHMARKS,
+  ...ACCESS_BENCHMARKS,
 ]
 
 /** Wall time of `ls --json` over that of a peer, both in the same surroundings. */

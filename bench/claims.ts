@@ -5,7 +5,6 @@
  * The peers change one device at a time and check, record and undo less; their times are printed, and are
  * no bound. Times are those of an emulated processor: only their relation means something.
  */
-import { spawnSync } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { cacheDirectory, findProjectRoot } from '../lab/cache.ts'
@@ -18,6 +17,7 @@ import { bridge, endpoint, rootPort, slotOf } from '../lab/topology.ts'
 import { bundleForGuest, KOFFI } from '../lab/trace/guest-program.ts'
 import type { Bench, Benchmark, Measured } from './benchmark.ts'
 import type { ClaimTimes } from './claim-times.ts'
+import { compileC, needsCompiler } from './compile-c.ts'
 import { copyPeers } from './guest-peers.ts'
 import { median } from './measure.ts'
 
@@ -57,7 +57,7 @@ export const CLAIM_BENCHMARKS: readonly Benchmark[] = [
     bound: 1.25,
     goal: null,
     unit: '',
-    obstacle,
+    obstacle: needsCompiler,
     measure: async (bench) => compareFour((await timesFor(bench)).four),
   },
   {
@@ -66,15 +66,10 @@ export const CLAIM_BENCHMARKS: readonly Benchmark[] = [
     bound: 1.25,
     goal: null,
     unit: '',
-    obstacle,
+    obstacle: needsCompiler,
     measure: async (bench) => compareMany((await timesFor(bench)).many),
   },
 ]
-
-function obstacle(): string | null {
-  const compiler = spawnSync('gcc', ['--version'])
-  return compiler.status === 0 ? null : 'gcc is not installed: apt-get install gcc libc6-dev'
-}
 
 let measured: Promise<ClaimTimes> | undefined
 
@@ -90,7 +85,7 @@ async function measureInGuest(rounds: number): Promise<ClaimTimes> {
   const projectRoot = findProjectRoot()
   const cacheRoot = cacheDirectory(projectRoot)
   mkdirSync(join(projectRoot, '.build'), { recursive: true })
-  compileWriter(projectRoot)
+  compileC(projectRoot, 'bench/writes.c', WRITER)
   await bundleForGuest(projectRoot, 'bench/claims-guest.ts', GUEST_PROGRAM)
   const withPeers = copyPeers(join(projectRoot, PEERS))
   const include = ['package.json', 'dist/cli', GUEST_PROGRAM, WRITER, ...KOFFI]
@@ -113,15 +108,6 @@ async function measureInGuest(rounds: number): Promise<ClaimTimes> {
   } finally {
     await guest.shutDown()
   }
-}
-
-/** Static: the guest has only Node's libraries. */
-function compileWriter(projectRoot: string): void {
-  const args = ['-O2', '-static', '-o', join(projectRoot, WRITER)]
-  const { status, stderr } = spawnSync('gcc', [...args, join(projectRoot, 'bench/writes.c')], {
-    encoding: 'utf8',
-  })
-  if (status !== 0) throw new Error(`cannot compile bench/writes.c: ${stderr}`)
 }
 
 function compareFour({ isogroup, writes, node, driverctl, devbind }: ClaimTimes['four']): Measured {

@@ -22,7 +22,7 @@ import { writeHost } from './write-host.ts'
 interface Result {
   readonly name: string
   readonly title: string
-  readonly bound: number
+  readonly bound: number | null
   readonly goal: number | null
   readonly unit: string
   readonly value: number | null
@@ -66,8 +66,9 @@ async function benchmark(): Promise<number> {
   }
   if (!existsSync(PROGRAM)) return complain(`Cannot find ${PROGRAM}: npm run build`)
   const folder = mkdtempSync(join(place(), 'isogroup-bench-'))
+  const ends: (() => Promise<unknown>)[] = []
+  const bench = benchIn(folder, rounds, ends)
   try {
-    const bench = benchIn(folder, rounds)
     const results: Result[] = []
     for (const one of BENCHMARKS.filter(({ name }) => values.only?.includes(name) ?? true)) {
       const result = await runBenchmark(one, bench)
@@ -77,6 +78,7 @@ async function benchmark(): Promise<number> {
     if (values.json) process.stdout.write(`${JSON.stringify({ rounds, results }, null, 2)}\n`)
     return values.check && results.some(({ kept }) => kept === false) ? 1 : 0
   } finally {
+    for (const end of ends) await end()
     rmSync(folder, { recursive: true, force: true })
   }
 }
@@ -92,7 +94,7 @@ async function runBenchmark(one: Benchmark, bench: Bench): Promise<Result> {
     goal,
     unit,
     value: measured === null ? null : measured.value,
-    kept: measured === null ? null : measured.value <= bound,
+    kept: measured === null || bound === null ? null : measured.value <= bound,
     details: measured === null ? [] : measured.details,
     skipped,
   }
@@ -107,7 +109,7 @@ function place(): string {
 }
 
 /** Hosts are written when first asked for, and shared by the benchmarks of a run. */
-function benchIn(folder: string, rounds: number): Bench {
+function benchIn(folder: string, rounds: number, ends: (() => Promise<unknown>)[]): Bench {
   const hosts = join(folder, 'hosts')
   return {
     scratch: folder,
@@ -120,16 +122,21 @@ function benchIn(folder: string, rounds: number): Bench {
       return host
     },
     clear: () => rmSync(hosts, { recursive: true, force: true }),
+    atEnd: (end) => void ends.push(end),
   }
 }
 
 function describe(result: Result): string {
   const { title, value, bound, goal, unit, kept, skipped } = result
   if (value === null) return `skip  ${title}: ${skipped ?? ''}\n`
-  const wanted = goal === null ? '' : `, goal ${show(goal, unit)}`
-  const verdict = kept === true ? 'kept' : 'MISS'
-  const head = `${verdict}  ${title}: ${show(value, unit)} (bound ${show(bound, unit)}${wanted})\n`
+  const verdict = kept === null ? 'info' : kept ? 'kept' : 'MISS'
+  const wanted = bound === null ? '' : ` (${wantedOf(bound, goal, unit)})`
+  const head = `${verdict}  ${title}: ${show(value, unit)}${wanted}\n`
   return head + result.details.map((line) => `      ${line}\n`).join('')
+}
+
+function wantedOf(bound: number, goal: number | null, unit: string): string {
+  return `bound ${show(bound, unit)}${goal === null ? '' : `, goal ${show(goal, unit)}`}`
 }
 
 function show(value: number, unit: string): string {

@@ -1,0 +1,176 @@
+/**
+ * The same as access.c, through the library: `node access-guest.mjs WHAT ADDRESS...` prints one JSON object.
+ */
+import { readFileSync } from 'node:fs'
+import { NvmeController } from '../examples/nvme-controller.ts'
+import type { Context } from '../src/access/context.ts'
+import { openContext } from '../src/access/open-context.ts'
+import { liveKernel } from '../src/kernel/native/live-kernel.ts'
+
+const PASSES = 5
+const TOTAL = 256 * 2 ** 20
+const PIECE = 2 * 2 ** 20
+const PAGE = 4096
+const UNDER_WAY = 32
+/** FIOCLEX: does next to nothing, of any file. */
+const NOTHING = 0x5451
+const NS = 1e6
+const [RAISE, ACKNOWLEDGE] = [0x60, 0x64]
+
+const kernel = liveKernel()
+const [what = '', ...addresses] = process.argv.slice(2)
+const [address = ''] = addresses
+
+/** @returns the fastest of several passes, in milliseconds */
+function best(pass: () => number): number {
+  return Math.min(...Array.from({ length: PASSES }, pass))
+}
+
+function timed(act: () => void): number {
+  const started = performance.now()
+  act()
+  return performance.now() - started
+}
+
+async function within<T>(
+  groups: readonly string[],
+  act: (context: Context) => T,
+): Promise<Awaited<T>> {
+  const context = await openContext({ kernel }, groups)
+  try {
+    return await act(context)
+  } finally {
+    await context.close()
+  }
+}
+
+/** Pages of all tables of IOMMUs; null: the kernel does not count them (before 6.11). */
+function tablePages(): number | null {
+  const text = readFileSync('/proc/vmstat', 'utf8')
+  const count = /^nr_iommu_pages (\d+)$/m.exec(text)?.[1]
+  return count === undefined ? null : Number(count)
+}
+
+/** All pieces into each context, and out again. */
+function mapPieces(contexts: readonly Context[]): object {
+  const memory = contexts[0]?.allocate(TOTAL)
+  if (memory === undefined) return {}
+  memory.bytes.fill(1)
+  const parts = Array.from({ length: TOTAL / PIECE }, (_, n) => memory.part(n * PIECE, PIECE))
+  const before = tablePages()
+  let after = before
+  const map2m = best(() => {
+    const took = timed(() => {
+      for (const context of contexts) for (const part of parts) context.map(part)
+    })
+    after = tablePages()
+    for (const context of contexts) for (const one of context.mappings) context.unmap(one)
+    return took
+  })
+  return { map2m, pages: before === null || after === null ? null : after - before }
+}
+
+async function separate(): Promise<object> {
+  const contexts: Context[] = []
+  for (const one of addresses) contexts.push(await openContext({ kernel }, [one]))
+  const result = mapPieces(contexts)
+  for (const context of contexts) await context.close()
+  return result
+}
+
+function page(context: Context): object {
+  const memory = context.allocate(PAGE)
+  const count = 2000
+  const pass = (): number =>
+    timed(() => {
+      for (let n = 0; n < count; n++) context.unmap(context.map(memory))
+    })
+  return { page: (best(pass) * NS) / count }
+}
+
+function registers(context: Context): object {
+  const device = context.device(address)
+  device.enable()
+  const bar = device.bar(0)
+  const count = 20_000
+  let sum = 0
+  const load = best(() =>
+    timed(() => {
+      for (let n = 0; n < count; n++) sum += bar.read32(0)
+    }),
+  )
+  const store = best(() =>
+    timed(() => {
+      for (let n = 0; n < count; n++) bar.write32(4, n)
+    }),
+  )
+  return { load: (load * NS) / count, store: (store * NS) / count, sum }
+}
+
+async function interrupt(context: Context): Promise<object> {
+  const device = context.device(address)
+  device.enable()
+  const bar = device.bar(0)
+  const vector = device.interrupts('msi').vector(0)
+  const times: number[] = []
+  for (let n = 0; n < 500; n++) {
+    const started = performance.now()
+    bar.write32(RAISE, 1)
+    await vector.next()
+    times.push(performance.now() - started)
+    bar.write32(ACKNOWLEDGE, 1)
+  }
+  times.sort((a, b) => a - b)
+  return { interrupt: (times[250] ?? 0) * NS }
+}
+
+async function nvme(context: Context): Promise<object> {
+  const count = Number(addresses[1])
+  const disk = await NvmeController.open(context, context.device(address), 1)
+  const [queue] = disk.queues
+  if (queue === undefined) return {}
+  let fastest = Infinity
+  for (let pass = 0; pass < PASSES; pass++) {
+    let started = 0
+    let place = 1
+    const reader = async (): Promise<void> => {
+      while (started < count) {
+        started += 1
+        place = (Math.imul(place, 1_664_525) + 1_013_904_223) >>> 0
+        const at = (place >>> 8) % 8192
+        await queue.use((slot) => disk.read(queue, slot, at))
+      }
+    }
+    const from = performance.now()
+    await Promise.all(Array.from({ length: UNDER_WAY }, reader))
+    fastest = Math.min(fastest, performance.now() - from)
+  }
+  return { read: (fastest * NS) / count }
+}
+
+async function ioctl(): Promise<object> {
+  const handle = await kernel.open('/dev/null')
+  const argument = new Uint8Array(32)
+  const count = 1_000_000
+  const took = best(() =>
+    timed(() => {
+      for (let n = 0; n < count; n++) handle.ioctl(NOTHING, argument)
+    }),
+  )
+  await handle.close()
+  return { ioctl: (took * NS) / count }
+}
+
+const MEASURES: Readonly<Record<string, () => Promise<object>>> = {
+  map: () => within(addresses, (context) => mapPieces([context])),
+  separate,
+  page: () => within([address], page),
+  registers: () => within([address], registers),
+  interrupt: () => within([address], interrupt),
+  nvme: () => within([address], nvme),
+  ioctl,
+}
+
+const measure = MEASURES[what]
+if (measure === undefined) throw new Error(`"${what}" is not measured`)
+process.stdout.write(`${JSON.stringify(await measure())}\n`)
