@@ -1,8 +1,8 @@
 /*
  * What user-space access costs at least: the calls that src/access makes, made from C.
  *
- *     access map ADDRESS...         256 MiB in pieces of 2 MiB, all groups in one container; "map2m" in ms
- *     access separate ADDRESS...    the same, a container for each group
+ *     access map KIND ADDRESS...    256 MiB in pieces of 2 MiB, all groups in one container; "map2m" in ms; KIND of
+ *                                   the process's pages: small or huge
  *     access page ADDRESS           4 KiB mapped and unmapped; "page" in ns for the pair
  *     access registers ADDRESS      loads and stores of BAR 0; "load" and "store" in ns
  *     access interrupt ADDRESS      edu: from the store that raises it until poll() is back; "interrupt" in ns
@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #define PASSES 5
+#define MAP_PASSES 200
 #define TOTAL (256UL << 20)
 #define PIECE (2UL << 20)
 #define PAGE 4096UL
@@ -95,6 +96,12 @@ static void close_user(struct user *user)
 	close(user->container);
 }
 
+/* As the library: memory of "small" pages is shared, so that a child does not take it away from the devices. */
+static void *small_memory(size_t size)
+{
+	return mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+}
+
 /* As the library: huge pages of the pool, or addresses on which the system may put huge pages. */
 static void *huge_memory(size_t size)
 {
@@ -123,41 +130,30 @@ static void unmap(struct user *user, uint64_t iova, uint64_t size)
 	check(ioctl(user->container, VFIO_IOMMU_UNMAP_DMA, &argument), "UNMAP_DMA");
 }
 
-static double map_pieces(struct user *users, int count, char *memory)
+static void run_map(char **addresses, int count, int huge)
 {
+	char *memory = huge ? huge_memory(TOTAL) : small_memory(TOTAL);
+	memset(memory, 1, TOTAL);
+	struct user user = open_user(count, addresses);
 	double best = 1e18;
-	for (int pass = 0; pass < PASSES; pass++) {
+	for (int pass = 0; pass < MAP_PASSES; pass++) {
 		double started = now();
-		for (int n = 0; n < count; n++)
-			for (uint64_t at = 0; at < TOTAL; at += PIECE)
-				map(&users[n], memory + at, PIECE + at, PIECE);
+		for (uint64_t at = 0; at < TOTAL; at += PIECE)
+			map(&user, memory + at, PIECE + at, PIECE);
 		double took = now() - started;
 		if (took < best)
 			best = took;
-		for (int n = 0; n < count; n++)
-			for (uint64_t at = 0; at < TOTAL; at += PIECE)
-				unmap(&users[n], PIECE + at, PIECE);
+		for (uint64_t at = 0; at < TOTAL; at += PIECE)
+			unmap(&user, PIECE + at, PIECE);
 	}
-	return best;
-}
-
-static void run_map(int count, char **addresses, int apart)
-{
-	char *memory = huge_memory(TOTAL);
-	memset(memory, 1, TOTAL);
-	struct user users[GROUPS];
-	int contexts = apart ? count : 1;
-	for (int n = 0; n < contexts; n++)
-		users[n] = apart ? open_user(1, addresses + n) : open_user(count, addresses);
-	printf("{\"map2m\": %.3f}\n", map_pieces(users, contexts, memory) / 1e6);
-	for (int n = 0; n < contexts; n++)
-		close_user(&users[n]);
+	printf("{\"map2m\": %.3f}\n", best / 1e6);
+	close_user(&user);
 }
 
 static void run_page(char **addresses)
 {
 	struct user user = open_user(1, addresses);
-	char *memory = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	char *memory = small_memory(PAGE);
 	memory[0] = 1;
 	const int count = 2000;
 	double best = 1e18;
@@ -192,13 +188,13 @@ static void run_registers(char **addresses)
 	struct user user = open_user(1, addresses);
 	open_device(&user, addresses[0]);
 	volatile uint32_t *registers = map_bar(&user, PAGE);
-	const int count = 20000;
+	const int count = 100000;
 	double load = 1e18, store = 1e18;
 	uint32_t sum = 0;
 	for (int pass = 0; pass < PASSES; pass++) {
 		double started = now();
 		for (int n = 0; n < count; n++)
-			sum += registers[0];
+			sum ^= registers[0];
 		double took = (now() - started) / count;
 		if (took < load)
 			load = took;
@@ -276,7 +272,7 @@ static struct queue make_queue(struct user *user, volatile uint32_t *registers, 
 {
 	static uint64_t iova = PIECE;
 	size_t size = (2 + DEPTH) * PAGE;
-	char *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	char *memory = small_memory(size);
 	map(user, memory, iova, size);
 	struct queue queue = {
 		.submissions = (void *)memory, .completions = (void *)(memory + PAGE), .data = iova + 2 * PAGE,
@@ -405,8 +401,8 @@ int main(int count, char **words)
 {
 	const char *what = count > 1 ? words[1] : "";
 	char **rest = words + 2;
-	if (!strcmp(what, "map") || !strcmp(what, "separate"))
-		run_map(count - 2, rest, *what == 's');
+	if (!strcmp(what, "map"))
+		run_map(rest + 1, count - 3, *rest[0] == 'h');
 	else if (!strcmp(what, "page"))
 		run_page(rest);
 	else if (!strcmp(what, "registers"))

@@ -57,7 +57,20 @@ for device in ${[...edu, disk].join(' ')}; do
 done`
 
 export const ACCESS_BENCHMARKS: readonly Benchmark[] = [
-  against('access-map', 'mapping 256 MiB in 2 MiB pieces / from C', 1.1, `map ${first}`, 'map2m'),
+  against(
+    'access-map',
+    '256 MiB mapped in 2 MiB pieces, huge pages / from C',
+    1.1,
+    `map huge ${first}`,
+    'map2m',
+  ),
+  against(
+    'access-map-small',
+    '256 MiB mapped in 2 MiB pieces, small pages / from C',
+    1.1,
+    `map small ${first}`,
+    'map2m',
+  ),
   against('access-page', '4 KiB mapped and unmapped / from C', 2.5, `page ${first}`, 'page'),
   against('access-load', 'load of a register / from C', 2, `registers ${first}`, 'load'),
   against('access-store', 'store to a register / from C', 2, `registers ${first}`, 'store'),
@@ -131,7 +144,7 @@ async function measureMerging(bench: Bench): Promise<Measured> {
       }
       return all
     }
-    const [apart, together] = [await runs('separate'), await runs('map')]
+    const [apart, together] = [await runs('separate'), await runs('merged')]
     merged.set(count, median(valuesOf(together, 'map2m')))
     const show = (what: readonly Figures[]): string =>
       `${median(valuesOf(what, 'map2m')).toFixed(1)} ms, ${String(what[0]?.['pages'] ?? 'unknown')} pages of tables`

@@ -35,6 +35,30 @@ export interface Mapping {
   readonly parts: readonly MemoryPart[]
 }
 
+/** As the context knows it. */
+class Entry implements Mapping {
+  readonly iova: number
+  readonly size: number
+  readonly direction: DmaDirection
+  readonly parts: readonly MemoryPart[]
+  /** Its place in the context's list. */
+  slot: number
+
+  constructor(
+    iova: number,
+    size: number,
+    direction: DmaDirection,
+    parts: readonly MemoryPart[],
+    slot: number,
+  ) {
+    this.iova = iova
+    this.size = size
+    this.direction = direction
+    this.parts = parts
+    this.slot = slot
+  }
+}
+
 /** From here on what is mapped is worth large pages of the IOMMU. */
 const LARGE = 2 * 2 ** 20
 const SMALLEST = 4096
@@ -43,8 +67,8 @@ export class AddressSpace {
   readonly #kernel: Kernel
   readonly #container: Type1Container
   readonly #below: number
-  /** By IOVA. */
-  readonly #mappings = new Map<number, Mapping>()
+  /** In no order: the last one takes the place of one that leaves. */
+  readonly #entries: Entry[] = []
   #ranges: readonly IovaRange[] = []
   #space = new IovaSpace([])
   #pageSize = SMALLEST
@@ -69,7 +93,7 @@ export class AddressSpace {
 
   /** Everything that is mapped, by address. */
   get mappings(): readonly Mapping[] {
-    return [...this.#mappings.values()].sort((a, b) => a.iova - b.iova)
+    return [...this.#entries].sort((a, b) => a.iova - b.iova)
   }
 
   /** How much is mapped, in bytes. */
@@ -83,28 +107,32 @@ export class AddressSpace {
     this.#pageSize = pageSizes[0] ?? SMALLEST
     this.#ranges = ranges
     this.#space = new IovaSpace(ranges)
-    for (const { iova, size } of this.#mappings.values()) this.#space.reserve(iova, size)
+    for (const { iova, size } of this.#entries) this.#space.reserve(iova, size)
   }
 
   /** @throws as Context.map */
-  map(what: Mappable, { iova, direction = 'both', below }: MapOptions): Mapping {
-    const parts = partsOf(what, this.#pageSize)
-    const size = parts.reduce((sum, part) => sum + part.size, 0)
-    const at =
-      iova === undefined ? this.#place(size, below ?? this.#below) : this.#placeAt(iova, size)
+  map(what: Mappable, options: MapOptions): Mapping {
+    const { iova, direction = 'both', below = this.#below } = options
+    const parts = partsOf(what)
+    const size = checkParts(parts, this.#pageSize)
+    const at = iova === undefined ? this.#place(size, below) : this.#placeAt(iova, size)
     this.#enter(parts, at, size, direction)
-    const mapping: Mapping = { iova: at, size, direction, parts }
-    this.#mappings.set(at, mapping)
+    const entry = new Entry(at, size, direction, parts, this.#entries.length)
+    this.#entries.push(entry)
     this.#bytes += size
     for (const { memory } of parts) memory.noteMapped(1)
-    return mapping
+    return entry
   }
 
   unmap(mapping: Mapping): void {
-    const { iova, size, parts } = mapping
-    if (this.#mappings.get(iova) !== mapping) return
+    if (!(mapping instanceof Entry) || this.#entries[mapping.slot] !== mapping) return
+    const { iova, size, parts, slot } = mapping
     this.#leave(iova, size)
-    this.#mappings.delete(iova)
+    const last = this.#entries.pop()
+    if (last !== undefined && last !== mapping) {
+      this.#entries[slot] = last
+      last.slot = slot
+    }
     this.#space.release(iova, size)
     this.#bytes -= size
     for (const { memory } of parts) memory.noteMapped(-1)
@@ -113,11 +141,21 @@ export class AddressSpace {
   /** All entries of one mapping, or none. */
   #enter(parts: readonly MemoryPart[], iova: number, size: number, direction: DmaDirection): void {
     let done = 0
+    // What lies side by side in this process is one piece. No lists: this is done for every mapping.
+    let address = 0
+    let length = 0
     try {
-      for (const [address, length] of joined(parts)) {
-        this.#container.map(address, iova + done, length, direction)
-        done += length
+      for (const { memory, offset, size: more } of parts) {
+        const next = memory.address + offset
+        if (length > 0 && next !== address + length) {
+          this.#container.map(address, iova + done, length, direction)
+          done += length
+          length = 0
+        }
+        if (length === 0) address = next
+        length += more
       }
+      this.#container.map(address, iova + done, length, direction)
     } catch (cause) {
       if (done > 0) this.#leave(iova, done)
       this.#space.release(iova, size)
@@ -164,33 +202,32 @@ export class AddressSpace {
   }
 }
 
-/** @throws RangeError: no whole pages */
-function partsOf(what: Mappable, pageSize: number): readonly MemoryPart[] {
-  const list = Array.isArray(what) ? (what as readonly (DmaMemory | MemoryPart)[]) : null
-  const parts = (list ?? [what as DmaMemory | MemoryPart]).map((one) =>
-    one instanceof DmaMemory ? one.whole : one,
-  )
-  if (parts.length === 0) throw new RangeError('there is nothing to map')
+/** @returns bytes of all @throws RangeError: no whole pages. IsogroupError usage: released */
+function checkParts(parts: readonly MemoryPart[], pageSize: number): number {
+  let sum = 0
   for (const { memory, offset, size } of parts) {
     if (memory.isReleased) {
       throw new IsogroupError('usage', `memory of ${String(memory.size)} bytes has been released`)
     }
-    if (offset % pageSize === 0 && size % pageSize === 0) continue
-    throw new RangeError(
-      `${String(size)} bytes from ${String(offset)} are no multiple of ${String(pageSize)}`,
-    )
+    if (offset % pageSize !== 0 || size % pageSize !== 0) {
+      throw new RangeError(
+        `${String(size)} bytes from ${String(offset)} are no multiple of ${String(pageSize)}`,
+      )
+    }
+    sum += size
   }
-  return parts
+  if (sum === 0) throw new RangeError('there is nothing to map')
+  return sum
 }
 
-/** Address in this process and length of each piece; what lies side by side is one. */
-function joined(parts: readonly MemoryPart[]): readonly (readonly [number, number])[] {
-  const pieces: [number, number][] = []
-  for (const { memory, offset, size } of parts) {
-    const address = memory.address + offset
-    const last = pieces.at(-1)
-    if (last !== undefined && last[0] + last[1] === address) last[1] += size
-    else pieces.push([address, size])
-  }
-  return pieces
+function partsOf(what: Mappable): readonly MemoryPart[] {
+  return isList(what) ? what.map(partOf) : [partOf(what)]
+}
+
+function isList(what: Mappable): what is readonly (DmaMemory | MemoryPart)[] {
+  return Array.isArray(what)
+}
+
+function partOf(one: DmaMemory | MemoryPart): MemoryPart {
+  return one instanceof DmaMemory ? one.whole : one
 }

@@ -41,7 +41,7 @@ export class IovaSpace {
 
   /**
    * Takes a free place out.
-   * @param size bytes, above 0 @param alignment a power of two
+   * @param size bytes, above 0 @param alignment a power of two, at most 2^31
    * @param from its first byte is here or above @param below its last byte is below; absent: anywhere
    * @returns its first address; null: there is none so large
    */
@@ -52,14 +52,16 @@ export class IovaSpace {
     below: number = Infinity,
   ): number | null {
     const count = this.#free.length
+    const first = this.#next < count ? this.#next : 0
     for (let tried = 0; tried < count; tried++) {
-      const at = (this.#next + tried) % count
+      const at = first + tried < count ? first + tried : first + tried - count
       const range = this.#free[at]
       if (range === undefined) continue
-      const start = Math.ceil(Math.max(range.start, from) / alignment) * alignment
-      if (start + size > Math.min(range.end + 1, below)) continue
-      this.#cut(at, start, start + size - 1)
-      this.#next = Math.min(at, Math.max(0, this.#free.length - 1))
+      const start = alignUp(range.start > from ? range.start : from, alignment)
+      const end = start + size - 1
+      if (end > range.end || end >= below) continue
+      this.#cut(at, range, start, end)
+      this.#next = at
       return start
     }
     return null
@@ -70,7 +72,7 @@ export class IovaSpace {
     const at = this.#indexBelow(start)
     const range = this.#free[at]
     if (range === undefined || range.start > start || range.end < start + size - 1) return false
-    this.#cut(at, start, start + size - 1)
+    this.#cut(at, range, start, start + size - 1)
     return true
   }
 
@@ -108,12 +110,21 @@ export class IovaSpace {
     return low - 1
   }
 
-  #cut(at: number, start: number, end: number): void {
-    const range = this.#free[at]
-    if (range === undefined) return
-    const rest: Free[] = []
-    if (range.start < start) rest.push({ start: range.start, end: start - 1 })
-    if (range.end > end) rest.push({ start: end + 1, end: range.end })
-    this.#free.splice(at, 1, ...rest)
+  /** Mostly at an end of the range, which then only moves. */
+  #cut(at: number, range: Free, start: number, end: number): void {
+    if (range.start === start) {
+      if (range.end === end) this.#free.splice(at, 1)
+      else range.start = end + 1
+    } else if (range.end === end) range.end = start - 1
+    else {
+      this.#free.splice(at + 1, 0, { start: end + 1, end: range.end })
+      range.end = start - 1
+    }
   }
+}
+
+/** With whole numbers of 32 bits: this is done for every mapping. */
+function alignUp(address: number, alignment: number): number {
+  const over = (address & (alignment - 1)) >>> 0
+  return over === 0 ? address : address + (alignment - over)
 }

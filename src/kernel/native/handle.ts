@@ -2,7 +2,7 @@
 import { close, constants, open, readSync, writeSync } from 'node:fs'
 import { type Handle, KernelError } from '../kernel.ts'
 import { errnoOf, named, refuseClimbing } from './failure.ts'
-import { calls, checked } from './libc.ts'
+import { calls, lastErrno } from './libc.ts'
 import { deviceMemory } from './mapping.ts'
 
 /** @param prefix put in front of the path @throws KernelError */
@@ -19,15 +19,18 @@ export async function openHandle(prefix: string, path: string): Promise<Handle> 
 
 /** @param name what errors call it: a path, or what the descriptor came from */
 export function descriptorHandle(descriptor: number, name: string): Handle {
+  const libc = calls()
   let closed: Promise<void> | null = null
   return {
     descriptor,
     ioctl(request, argument) {
       const result =
         typeof argument === 'number'
-          ? calls().ioctlNumber(descriptor, request, argument)
-          : calls().ioctlBuffer(descriptor, request, argument)
-      return checked(result, 'ioctl', name)
+          ? libc.ioctlNumber(descriptor, request, argument)
+          : libc.ioctlBuffer(descriptor, request, argument)
+      // Not checked(): it also compares with pointers, and ioctl is what a user-space driver calls most.
+      if (result === -1) throw new KernelError(lastErrno(), 'ioctl', name)
+      return result
     },
     read(offset, length) {
       const buffer = new Uint8Array(length)

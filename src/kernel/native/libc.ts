@@ -38,12 +38,12 @@ export function calls(): Calls {
 function bindCalls() {
   const libc = koffi().load(null)
   return {
-    ioctlBuffer: libc.func('int ioctl(int, unsigned long, void *)') as (
+    ioctlBuffer: libc.func('ioctl', 'int', ['int', 'uint32', 'void *']) as (
       descriptor: number,
       request: number,
       buffer: Uint8Array,
     ) => number,
-    ioctlNumber: libc.func('ioctl', 'int', ['int', 'ulong', 'ulong']) as (
+    ioctlNumber: libc.func('ioctl', 'int', ['int', 'uint32', 'uint64']) as (
       descriptor: number,
       request: number,
       value: number,
