@@ -3,6 +3,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { NvmeController } from '../examples/nvme-controller.ts'
+import type { QueuePair } from '../examples/nvme-queue.ts'
 import type { Context } from '../src/access/context.ts'
 import { openContext } from '../src/access/open-context.ts'
 import type { PageKind } from '../src/kernel/kernel.ts'
@@ -137,6 +138,7 @@ async function interrupt(context: Context): Promise<object> {
   return { interrupt: (times[250] ?? 0) * NS }
 }
 
+/** As the C program: whoever has finished starts the next. */
 async function nvme(context: Context): Promise<object> {
   const count = Number(words[1])
   const disk = await NvmeController.open(context, context.device(address), 1)
@@ -144,21 +146,31 @@ async function nvme(context: Context): Promise<object> {
   if (queue === undefined) return {}
   let fastest = Infinity
   for (let pass = 0; pass < PASSES; pass++) {
-    let started = 0
-    let place = 1
-    const reader = async (): Promise<void> => {
-      while (started < count) {
-        started += 1
-        place = (Math.imul(place, 1_664_525) + 1_013_904_223) >>> 0
-        const at = (place >>> 8) % 8192
-        await queue.use((slot) => disk.read(queue, slot, at))
-      }
-    }
     const from = performance.now()
-    await Promise.all(Array.from({ length: UNDER_WAY }, reader))
+    await readPages(disk, queue, count)
     fastest = Math.min(fastest, performance.now() - from)
   }
   return { read: (fastest * NS) / count }
+}
+
+function readPages(disk: NvmeController, queue: QueuePair, count: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let started = 0
+    let done = 0
+    let place = 1
+    const start = (slot: number): void => {
+      started += 1
+      place = (Math.imul(place, 1_664_525) + 1_013_904_223) >>> 0
+      disk.startRead(queue, slot, (place >>> 8) % 8192)
+    }
+    queue.finished = (slot, status) => {
+      done += 1
+      if (status !== 0) reject(new Error(`status 0x${status.toString(16)}`))
+      else if (done === count) resolve()
+      else if (started < count) start(slot)
+    }
+    for (let slot = 0; slot < UNDER_WAY; slot++) start(slot)
+  })
 }
 
 async function ioctl(): Promise<object> {

@@ -47,6 +47,9 @@ interface Pending {
   reject(error: Error): void
 }
 
+/** Brings the upper half of a number down. */
+const UPPER = 2 ** -32
+
 export class QueuePair {
   readonly id: number
   readonly depth: number
@@ -54,6 +57,8 @@ export class QueuePair {
   readonly data: Uint8Array
   readonly #registers: Region
   readonly #mapping: Mapping
+  /** Where the controller finds the pages of data. */
+  readonly #pages: number
   readonly #doorbell: { readonly submission: number; readonly completion: number }
   readonly #submissions: Uint32Array
   readonly #completions: Uint32Array
@@ -64,12 +69,22 @@ export class QueuePair {
   #head = 0
   #phase = 1
 
+  /** Told of every answer: settles what run() promised, unless a program wants to know by itself. */
+  finished = (slot: number, status: number, result: number): void => {
+    const pending = this.#pending[slot]
+    if (pending === undefined || pending === null) return
+    this.#pending[slot] = null
+    if (status === 0) pending.resolve(result)
+    else pending.reject(new NvmeStatusError(pending.opcode, status))
+  }
+
   constructor({ context, registers, id, depth, stride }: QueueInit) {
     this.id = id
     this.depth = depth
     this.#registers = registers
     const memory = context.allocate((2 + depth) * PAGE)
     this.#mapping = context.map(memory)
+    this.#pages = this.#mapping.iova + 2 * PAGE
     const { buffer, byteOffset } = memory.bytes
     this.#submissions = new Uint32Array(buffer, byteOffset, (depth * SUBMISSION_BYTES) / 4)
     this.#completions = new Uint32Array(buffer, byteOffset + PAGE, (depth * COMPLETION_BYTES) / 4)
@@ -109,21 +124,27 @@ export class QueuePair {
   }
 
   /** @returns the first word of the answer @throws NvmeStatusError */
-  run(slot: number, { opcode, namespace = 0, data, words = [] }: Command): Promise<number> {
-    const at = (this.#tail * SUBMISSION_BYTES) / 4
-    const entry = this.#submissions.subarray(at, at + SUBMISSION_BYTES / 4)
-    entry.fill(0)
-    entry[0] = opcode | (slot << 16)
-    entry[1] = namespace
-    const page = data ?? this.#mapping.iova + (2 + slot) * PAGE
-    entry[6] = page % 2 ** 32
-    entry[7] = Math.floor(page / 2 ** 32)
-    words.forEach((word, n) => (entry[10 + n] = word ?? 0))
-    this.#tail = (this.#tail + 1) % this.depth
+  run(slot: number, command: Command): Promise<number> {
     return new Promise((resolve, reject) => {
-      this.#pending[slot] = { opcode, resolve, reject }
-      this.#registers.write32(this.#doorbell.submission, this.#tail)
+      this.#pending[slot] = { opcode: command.opcode, resolve, reject }
+      this.submit(slot, command)
     })
+  }
+
+  /** Gives the controller a command; `finished` is told when it is done. */
+  submit(slot: number, { opcode, namespace = 0, data, words }: Command): void {
+    const entry = this.#submissions
+    const at = this.#tail * (SUBMISSION_BYTES / 4)
+    const page = data ?? this.#pages + slot * PAGE
+    entry[at] = opcode | (slot << 16)
+    entry[at + 1] = namespace
+    entry[at + 6] = page
+    entry[at + 7] = page * UPPER
+    entry[at + 10] = words?.[0] ?? 0
+    entry[at + 11] = words?.[1] ?? 0
+    entry[at + 12] = words?.[2] ?? 0
+    this.#tail = this.#tail + 1 === this.depth ? 0 : this.#tail + 1
+    this.#registers.write32(this.#doorbell.submission, this.#tail)
   }
 
   /** Takes the answers that have come. @returns how many */
@@ -133,9 +154,13 @@ export class QueuePair {
       const at = this.#head * (COMPLETION_BYTES / 4)
       const last = this.#completions[at + 3] ?? 0
       if (((last >>> 16) & 1) !== this.#phase) break
-      this.#finish(last & 0xffff, last >>> 17, this.#completions[at] ?? 0)
-      this.#head = (this.#head + 1) % this.depth
-      if (this.#head === 0) this.#phase ^= 1
+      const result = this.#completions[at] ?? 0
+      this.#head += 1
+      if (this.#head === this.depth) {
+        this.#head = 0
+        this.#phase ^= 1
+      }
+      this.finished(last & 0xffff, last >>> 17, result)
     }
     if (count > 0) this.#registers.write32(this.#doorbell.completion, this.#head)
     return count
@@ -144,13 +169,5 @@ export class QueuePair {
   /** Takes answers whenever the interrupt comes, until the interrupts are closed. */
   async listen(vector: InterruptVector): Promise<void> {
     for await (const count of vector) if (count > 0) this.poll()
-  }
-
-  #finish(slot: number, status: number, result: number): void {
-    const pending = this.#pending[slot]
-    if (pending === undefined || pending === null) return
-    this.#pending[slot] = null
-    if (status === 0) pending.resolve(result)
-    else pending.reject(new NvmeStatusError(pending.opcode, status))
   }
 }

@@ -65,6 +65,11 @@ function bindCalls() {
       length: number,
       advice: number,
     ) => number,
+    read: libc.func('long read(int, void *, size_t)') as (
+      descriptor: number,
+      buffer: Uint8Array,
+      length: number,
+    ) => Result,
     eventfd: libc.func('int eventfd(unsigned int, int)') as (
       value: number,
       flags: number,
