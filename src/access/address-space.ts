@@ -10,7 +10,7 @@ import { IsogroupError } from '../base/errors.ts'
 import { type IovaRange, IovaSpace } from '../isolation/context/iova-space.ts'
 import { type Kernel, KernelError } from '../kernel/kernel.ts'
 import type { DmaDirection, Type1Container } from '../linux/vfio/type1-container.ts'
-import { DmaMemory, type MemoryPart } from './dma-memory.ts'
+import { DmaMemory, MemoryPart } from './dma-memory.ts'
 import { mappingRefused } from './mapping-refused.ts'
 
 export interface MapOptions {
@@ -221,13 +221,7 @@ function checkParts(parts: readonly MemoryPart[], pageSize: number): number {
 }
 
 function partsOf(what: Mappable): readonly MemoryPart[] {
-  return isList(what) ? what.map(partOf) : [partOf(what)]
-}
-
-function isList(what: Mappable): what is readonly (DmaMemory | MemoryPart)[] {
-  return Array.isArray(what)
-}
-
-function partOf(one: DmaMemory | MemoryPart): MemoryPart {
-  return one instanceof DmaMemory ? one.whole : one
+  if (what instanceof MemoryPart) return what.alone
+  if (what instanceof DmaMemory) return what.whole.alone
+  return what.map((one) => (one instanceof DmaMemory ? one.whole : one))
 }

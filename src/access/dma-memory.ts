@@ -8,13 +8,21 @@
  */
 import type { Memory } from '../kernel/kernel.ts'
 
-/** A piece of memory, in whole pages. */
-export interface MemoryPart {
+/** A piece of memory, in whole pages; made by DmaMemory.part(). */
+export class MemoryPart {
   readonly memory: DmaMemory
   /** Bytes from its start. */
   readonly offset: number
   /** Bytes. */
   readonly size: number
+  /** A list of it alone: what most mappings are of. */
+  readonly alone: readonly [MemoryPart] = [this]
+
+  constructor(memory: DmaMemory, offset: number, size: number) {
+    this.memory = memory
+    this.offset = offset
+    this.size = size
+  }
 }
 
 export class DmaMemory {
@@ -29,7 +37,7 @@ export class DmaMemory {
   constructor(memory: Memory) {
     this.#memory = memory
     this.bytes = memory.bytes
-    this.whole = { memory: this, offset: 0, size: memory.bytes.length }
+    this.whole = new MemoryPart(this, 0, memory.bytes.length)
   }
 
   /** Bytes. */
@@ -59,7 +67,7 @@ export class DmaMemory {
         `${String(size)} bytes from ${String(offset)} are no part of ${String(this.size)} bytes`,
       )
     }
-    return { memory: this, offset, size }
+    return new MemoryPart(this, offset, size)
   }
 
   /** Told by the context. */

@@ -22,6 +22,13 @@ export function failingKernel(kernel: Kernel, fate: Fate): FailingKernel {
       pass('ioctl', path)
       return real.ioctl(request, argument)
     },
+    ioctlAgain: (request, argument) => {
+      const call = real.ioctlAgain(request, argument)
+      return () => {
+        pass('ioctl', path)
+        return call()
+      }
+    },
     read: (offset, length) => {
       pass('read', path)
       return real.read(offset, length)

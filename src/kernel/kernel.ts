@@ -84,6 +84,11 @@ export interface Handle {
    * @returns the non-negative result @throws KernelError with the errno
    */
   ioctl(request: number, argument: Uint8Array | number): number
+  /**
+   * The same ioctl with the same buffer, to be called many times: where the buffer is is looked up once.
+   * @returns the call; its result and errors are those of ioctl()
+   */
+  ioctlAgain(request: number, argument: Uint8Array): () => number
   /** pread: what the kernel gave, which may be less. Offsets are exact up to 2^53. @throws KernelError */
   read(offset: number, length: number): Uint8Array
   /** pwrite. @returns bytes written @throws KernelError */

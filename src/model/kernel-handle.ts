@@ -12,14 +12,16 @@ export function processHandle(
   name: string,
 ): Handle {
   let closed: Promise<void> | null = null
+  const ioctl: Handle['ioctl'] = (request, argument) =>
+    calls.now('ioctl', name, () => {
+      const file = process.file(descriptor)
+      if (file.ioctl === undefined) throw new Errno('ENOTTY', file.kind)
+      return file.ioctl(request, argument, process)
+    })
   return {
     descriptor,
-    ioctl: (request, argument) =>
-      calls.now('ioctl', name, () => {
-        const file = process.file(descriptor)
-        if (file.ioctl === undefined) throw new Errno('ENOTTY', file.kind)
-        return file.ioctl(request, argument, process)
-      }),
+    ioctl,
+    ioctlAgain: (request, argument) => () => ioctl(request, argument),
     read: (offset, length) =>
       calls.now('read', name, () => {
         const file = process.file(descriptor)

@@ -2,7 +2,7 @@
 import { close, constants, open, readSync, writeSync } from 'node:fs'
 import { type Handle, KernelError } from '../kernel.ts'
 import { errnoOf, named, refuseClimbing } from './failure.ts'
-import { calls, lastErrno } from './libc.ts'
+import { addressOf, calls, checked, lastErrno } from './libc.ts'
 import { deviceMemory } from './mapping.ts'
 
 /** @param prefix put in front of the path @throws KernelError */
@@ -28,9 +28,17 @@ export function descriptorHandle(descriptor: number, name: string): Handle {
         typeof argument === 'number'
           ? libc.ioctlNumber(descriptor, request, argument)
           : libc.ioctlBuffer(descriptor, request, argument)
-      // Not checked(): it also compares with pointers, and ioctl is what a user-space driver calls most.
-      if (result === -1) throw new KernelError(lastErrno(), 'ioctl', name)
-      return result
+      return checked(result, 'ioctl', name)
+    },
+    ioctlAgain(request, argument) {
+      // The buffer lives as long as this object, and this object as long as the call.
+      const held = { place: addressOf(argument), argument }
+      return () => {
+        const result = libc.ioctlAt(descriptor, request, held.place)
+        // checked() would compare with pointers too, and this is what a user-space driver does most.
+        if (result === -1) throw new KernelError(lastErrno(), 'ioctl', name)
+        return result
+      }
     },
     read(offset, length) {
       const buffer = new Uint8Array(length)

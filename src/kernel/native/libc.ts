@@ -43,6 +43,11 @@ function bindCalls() {
       request: number,
       buffer: Uint8Array,
     ) => number,
+    ioctlAt: libc.func('ioctl', 'int', ['int', 'uint32', 'void *']) as (
+      descriptor: number,
+      request: number,
+      address: bigint,
+    ) => number,
     ioctlNumber: libc.func('ioctl', 'int', ['int', 'uint32', 'uint64']) as (
       descriptor: number,
       request: number,
@@ -116,6 +121,11 @@ export function checked<T extends Result>(result: T, action: KernelAction, path:
     throw new KernelError(lastErrno(), action, path)
   }
   return result
+}
+
+/** Where a buffer is. It stays there while somebody holds it, and the address keeps nobody from collecting it. */
+export function addressOf(buffer: Uint8Array): bigint {
+  return koffi().address(buffer)
 }
 
 /** The memory at an address, without a copy. Touching it after munmap is a crash. */

@@ -46,14 +46,17 @@ const FLAGS: Readonly<Record<DmaDirection, number>> = {
 export class Type1Container {
   readonly #handle: Handle
   readonly #map = new DataView(new ArrayBuffer(DMA_MAP.bytes))
-  readonly #mapBytes = new Uint8Array(this.#map.buffer)
+  readonly #mapDma: () => number
   readonly #unmap = new DataView(new ArrayBuffer(DMA_UNMAP.bytes))
-  readonly #unmapBytes = new Uint8Array(this.#unmap.buffer)
+  readonly #unmapDma: () => number
 
   private constructor(handle: Handle) {
     this.#handle = handle
     this.#map.setUint32(0, DMA_MAP.bytes, true)
     this.#unmap.setUint32(0, DMA_UNMAP.bytes, true)
+    const { mapDma, unmapDma } = CONTAINER_REQUEST
+    this.#mapDma = handle.ioctlAgain(mapDma, new Uint8Array(this.#map.buffer))
+    this.#unmapDma = handle.ioctlAgain(unmapDma, new Uint8Array(this.#unmap.buffer))
   }
 
   /** @throws KernelError ENOENT (vfio is not loaded), EACCES ... */
@@ -95,7 +98,7 @@ export class Type1Container {
     writeU64(view, 8, address)
     writeU64(view, 16, iova)
     writeU64(view, 24, size)
-    this.#handle.ioctl(CONTAINER_REQUEST.mapDma, this.#mapBytes)
+    this.#mapDma()
   }
 
   /** @returns how many bytes were unmapped: mappings are undone whole or not at all @throws KernelError */
@@ -103,7 +106,7 @@ export class Type1Container {
     const view = this.#unmap
     writeU64(view, 8, iova)
     writeU64(view, 16, size)
-    this.#handle.ioctl(CONTAINER_REQUEST.unmapDma, this.#unmapBytes)
+    this.#unmapDma()
     return readU64(view, 16)
   }
 
