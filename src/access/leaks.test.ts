@@ -32,7 +32,8 @@ describe('a program that goes on for long', () => {
   })
 
   it('opens and closes 1,000 times', async () => {
-    const { kernel, contexts } = await machine()
+    const model = await machine()
+    const { kernel } = model
     const before = kernel.list('/proc/self/fd')
     for (let n = 0; n < 1000; n++) {
       const context = await openContext({ kernel }, [EDU])
@@ -41,7 +42,7 @@ describe('a program that goes on for long', () => {
       await context.close()
     }
     expect(kernel.list('/proc/self/fd')).toEqual(before)
-    expect(contexts().filter(({ use }) => use === 'user')).toEqual([])
+    expect(model.contexts().filter(({ use }) => use === 'user')).toEqual([])
     expect(kernel.text('/proc/self/status')).toMatch(/^VmLck:\s+0 kB$/m)
   })
 })

@@ -48,6 +48,7 @@ describe('the catalogue of models', () => {
       'singletons-10000',
       'switch-without-acs',
       'translation-only',
+      'user-drivers',
     ])
   })
 

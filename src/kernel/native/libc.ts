@@ -79,6 +79,20 @@ function bindCalls() {
       value: number,
       flags: number,
     ) => number,
+  }
+}
+
+let boundSocketCalls: ReturnType<typeof bindSocketCalls> | undefined
+
+/** As calls(), for sockets. */
+export function socketCalls(): ReturnType<typeof bindSocketCalls> {
+  boundSocketCalls ??= bindSocketCalls()
+  return boundSocketCalls
+}
+
+function bindSocketCalls() {
+  const libc = koffi().load(null)
+  return {
     socket: libc.func('int socket(int, int, int)') as (
       domain: number,
       type: number,

@@ -6,7 +6,7 @@
  */
 import { closeSync } from 'node:fs'
 import type { EventSource } from '../kernel.ts'
-import { calls, checked, lastErrno, watchReadable } from './libc.ts'
+import { checked, lastErrno, socketCalls, watchReadable } from './libc.ts'
 
 const AF_NETLINK = 16
 const SOCK_DGRAM_CLOEXEC_NONBLOCK = 2 | 0x80000 | 0x800
@@ -70,18 +70,22 @@ export function openUevents(): EventSource {
 
 function openSocket(): number {
   const type = SOCK_DGRAM_CLOEXEC_NONBLOCK
-  const descriptor = checked(calls().socket(AF_NETLINK, type, NETLINK_KOBJECT_UEVENT), 'open', NAME)
+  const descriptor = checked(
+    socketCalls().socket(AF_NETLINK, type, NETLINK_KOBJECT_UEVENT),
+    'open',
+    NAME,
+  )
   try {
     const size = new Uint8Array(Uint32Array.of(RECEIVE_BYTES).buffer)
     // Beyond the system's limit only with CAP_NET_ADMIN; without it, as much as is allowed.
-    if (calls().setsockopt(descriptor, SOL_SOCKET, SO_RCVBUFFORCE, size, 4) !== 0) {
-      calls().setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, size, 4)
+    if (socketCalls().setsockopt(descriptor, SOL_SOCKET, SO_RCVBUFFORCE, size, 4) !== 0) {
+      socketCalls().setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, size, 4)
     }
     const address = new Uint8Array(ADDRESS_BYTES)
     const view = new DataView(address.buffer)
     view.setUint16(0, AF_NETLINK, true)
     view.setUint32(8, KERNEL_GROUP, true)
-    checked(calls().bind(descriptor, address, ADDRESS_BYTES), 'open', NAME)
+    checked(socketCalls().bind(descriptor, address, ADDRESS_BYTES), 'open', NAME)
     return descriptor
   } catch (cause) {
     closeSync(descriptor)
@@ -97,7 +101,7 @@ function receive(descriptor: number): Uint8Array | 'nothing yet' | 'not a uevent
   const buffer = new Uint8Array(MESSAGE_BYTES)
   const sender = new Uint8Array(ADDRESS_BYTES)
   const senderLength = new Uint8Array(Uint32Array.of(ADDRESS_BYTES).buffer)
-  const length = calls().recvfrom(descriptor, buffer, MESSAGE_BYTES, 0, sender, senderLength)
+  const length = socketCalls().recvfrom(descriptor, buffer, MESSAGE_BYTES, 0, sender, senderLength)
   if (Number(length) < 0) {
     const errno = lastErrno()
     if (errno === 'EAGAIN') return 'nothing yet'
