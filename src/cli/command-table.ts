@@ -144,6 +144,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     ),
     options: [STATE_OPTION],
   },
+  entry(
+    'contexts',
+    [],
+    'programs that use groups: who shares what',
+    () => import('./commands/contexts.ts'),
+  ),
   {
     ...entry(
       'confirm',

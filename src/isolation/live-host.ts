@@ -35,6 +35,8 @@ export interface LiveHost extends Host {
   groupsOf(addresses: readonly string[]): readonly LiveGroup[]
   /** Programs that have the group's node or a device of it open. Unknown unless root. */
   groupUsers(group: string): Fact<readonly Program[]>
+  /** Programs that have address spaces for devices open, and of which groups. Unknown unless root. */
+  contexts(): Fact<readonly ContextUse[]>
   /**
    * How much memory a user may lock, in bytes (null = unlimited): the most that a running program of that
    * user may. Unknown when none runs or it cannot be read.
@@ -119,6 +121,19 @@ export interface Program {
   readonly uid: number
   /** What it has open: "/dev/vfio/13", "/dev/dri/card0". */
   readonly file: string
+}
+
+/** A program that uses devices through VFIO containers. */
+export interface ContextUse extends Omit<Program, 'file'> {
+  /** How often it has a container open. With one, all its groups share it. */
+  readonly containers: number
+  readonly groups: readonly {
+    readonly group: string
+    /** Addresses of its PCI functions. */
+    readonly members: readonly string[]
+  }[]
+  /** Bytes that it has locked. */
+  readonly locked: Fact<number>
 }
 
 /** Everything the host does with one function: each list is a fact of its own, so unknown stays unknown. */

@@ -4,6 +4,7 @@ import type { LiveHost } from '../isolation/live-host.ts'
 import { type Kernel, KernelError } from '../kernel/kernel.ts'
 import { readAccounts } from './accounts.ts'
 import { perform, writesOf } from './actions.ts'
+import { readContexts } from './contexts.ts'
 import { deviceWatch } from './device-watch.ts'
 import { readGroupsOf, readGroupState } from './group-state.ts'
 import { readIdentities } from './identities.ts'
@@ -49,6 +50,7 @@ export function linuxLiveHost(
         programsOf: (wanted) => programsOf(kernel, wanted),
       }),
     groupUsers: (group) => readGroupUsers(kernel, group),
+    contexts: () => readContexts(kernel),
     memlock: (uid) => readMemlockOf(kernel, uid),
     stuckEvidence: (address) => readStuckEvidence(kernel, address),
     identities: (addresses) => readIdentities(kernel, addresses),

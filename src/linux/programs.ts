@@ -39,11 +39,11 @@ function usersOf(
   return programs(kernel, using)
 }
 
-function isGroupNode(file: string): boolean {
+export function isGroupNode(file: string): boolean {
   return /^\/dev\/vfio\/(?:noiommu-)?\d+$/.test(file)
 }
 
-function groupAt(kernel: KernelView, devicePath: string): string | null {
+export function groupAt(kernel: KernelView, devicePath: string): string | null {
   const link = readLink(kernel, `${devicePath}/iommu_group`)
   return link.known && link.value !== null ? baseName(link.value) : null
 }
@@ -104,7 +104,7 @@ function programs(kernel: KernelView, files: readonly OpenFile[]): readonly Prog
 }
 
 /** Null when it ended since then. */
-function whoIs(kernel: KernelView, pid: number): Omit<Program, 'file'> | null {
+export function whoIs(kernel: KernelView, pid: number): Omit<Program, 'file'> | null {
   const status = readText(kernel, `/proc/${String(pid)}/status`)
   const text = status.known ? (status.value ?? '') : ''
   const name = /^Name:\s*(.*)$/m.exec(text)?.[1]

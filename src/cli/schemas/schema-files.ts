@@ -3,6 +3,7 @@ import { toJsonSchema } from '@valibot/to-json-schema'
 import type { GenericSchema } from 'valibot'
 import { capture } from './capture.ts'
 import { claimList, claimResult, confirmed, recovery, releaseResult } from './claims.ts'
+import { contextList } from './contexts.ts'
 import { details } from './details.ts'
 import { doctorReport } from './doctor-report.ts'
 import { explanation } from './explanation.ts'
@@ -28,6 +29,7 @@ export const SHAPES: Readonly<Record<string, GenericSchema>> = {
   Plan: plan,
   ClaimResult: claimResult,
   ClaimList: claimList,
+  ContextList: contextList,
   ReleaseResult: releaseResult,
   Confirmed: confirmed,
   Recovery: recovery,

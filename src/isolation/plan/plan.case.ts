@@ -109,6 +109,7 @@ export function liveHost(host: PlanHost): LiveHost {
     usage: (addresses) =>
       addresses.map((address) => ({ ...freeUsage(address), ...host.usage?.[address] })),
     groupsOf: never,
+    contexts: () => known([]),
     groupUsers: () => host.users ?? known([]),
     memlock: () => host.memlock ?? known(null),
     hasDriver: (driver) => (host.drivers ?? ['vfio-pci']).includes(driver),
