@@ -18,7 +18,9 @@ export type LabOptions = {
   readonly hotPlug?: number | undefined
   /** Only kills of claims and releases, everywhere and so many more at random moments. */
   readonly crash?: number | undefined
-  /** Seed of the first random machine, or of the trace, newcomers or kills. */
+  /** Only a program that uses devices without an end, so many operations. */
+  readonly soak?: number | undefined
+  /** Seed of the first random machine, or of the trace, newcomers, kills or operations. */
   readonly seed?: number | undefined
   /** Keep the working directories of the guests. */
   readonly keep: boolean
@@ -33,6 +35,7 @@ export const labUsage: string = `usage: npm run lab -- [options]
   --trace N        N steps on a real kernel and on the model, instead of the standing cases
   --hot-plug N     N newcomers in claimed and other groups, instead of the standing cases
   --crash N        kills of claims and releases everywhere, and N more at random moments
+  --soak N         N operations of a program on its devices; 8640000 = 24 hours, 100 a second
   --seed S         seed of the first random machine, the trace, the newcomers or the kills
   --keep           keep the guests' working directories and console logs, and all evidence
 `
@@ -49,6 +52,7 @@ export function parseLabOptions(args: readonly string[]): LabOptions {
       trace: { type: 'string' },
       'hot-plug': { type: 'string' },
       crash: { type: 'string' },
+      soak: { type: 'string' },
       seed: { type: 'string' },
       keep: { type: 'boolean', default: false },
     },
@@ -66,6 +70,7 @@ export function parseLabOptions(args: readonly string[]): LabOptions {
         ? undefined
         : parseCount('--hot-plug', values['hot-plug'], 1),
     crash: values.crash === undefined ? undefined : parseCount('--crash', values.crash, 0),
+    soak: values.soak === undefined ? undefined : parseCount('--soak', values.soak, 1),
     seed: values.seed === undefined ? undefined : parseCount('--seed', values.seed, 0),
     keep: values.keep,
   }

@@ -15,6 +15,7 @@ import type { LabCase, LabFinding } from './cases/case.ts'
 import { claimCases } from './cases/claim.ts'
 import { claimCrashCases } from './cases/claim-crash.ts'
 import { accessCases } from './cases/access.ts'
+import { soakCases } from './cases/soak.ts'
 import { claimHotPlugCases } from './cases/claim-hot-plug.ts'
 import { fixedCases } from './cases/fixed.ts'
 import { hotPlugCases } from './cases/hot-plug.ts'
@@ -99,6 +100,8 @@ function chooseCases(options: LabOptions, print: (line: string) => void): readon
     cases = claimHotPlugCases(options.hotPlug, options.seed)
   } else if (options.crash !== undefined) {
     cases = claimCrashCases(options.crash, options.seed)
+  } else if (options.soak !== undefined) {
+    cases = soakCases(options.soak, options.seed)
   } else if (whatIf !== undefined) {
     const seed = options.seed ?? randomInt(seedLimit)
     print(`what-if questions from seed ${seed}`)

@@ -3,12 +3,14 @@
  *
  *     node guest.mjs scenarios FIRST SECOND    addresses of two claimed edu devices
  *     node guest.mjs memory FIRST SECOND       the one scenario of an ordinary user
+ *     node guest.mjs soak FIRST SECOND N SEED    N operations at random
  *     node guest.mjs wait ADDRESS              maps memory, waits for an interrupt, and says how that ended
  */
 import { execFileSync } from 'node:child_process'
 import { openContext } from '../../src/access/open-context.ts'
 import { limitOfMemory } from '../../src/access/scenarios/memory.case.ts'
 import { scenarios } from '../../src/access/scenarios/scenarios.case.ts'
+import { soak } from '../../src/access/scenarios/soak.case.ts'
 import type { AccessWorld, Scenario } from '../../src/access/scenarios/world.case.ts'
 import { liveKernel } from '../../src/kernel/native/live-kernel.ts'
 
@@ -68,10 +70,28 @@ async function waitForInterrupt(address: string): Promise<void> {
   say({ interrupt, register })
 }
 
-const [command = '', first = '', second = ''] = process.argv.slice(2)
+/** Resident memory after a tenth has settled; what grows after that is a leak. */
+async function soakLong(world: AccessWorld, operations: number, seed: number): Promise<void> {
+  const started = performance.now()
+  let settled = 0
+  let most = 0
+  await soak(world, {
+    ...{ operations, seed },
+    progress: (done) => {
+      const resident = process.memoryUsage.rss()
+      if (done >= operations / 10 && settled === 0) settled = resident
+      most = Math.max(most, settled === 0 ? 0 : resident)
+    },
+  })
+  const seconds = Math.round((performance.now() - started) / 1000)
+  say({ operations, seconds, settledBytes: settled, mostBytes: most })
+}
+
+const [command = '', first = '', second = '', count = '', seed = ''] = process.argv.slice(2)
 if (command === 'scenarios') await runAll(scenarios, worldOf([first, second]))
 if (command === 'memory') {
   const world: AccessWorld = { kernel: liveKernel(), edu: [first, second], faults: () => [] }
   await runAll([{ name: 'tells the limit of locked memory', run: limitOfMemory }], world)
 }
+if (command === 'soak') await soakLong(worldOf([first, second]), Number(count), Number(seed))
 if (command === 'wait') await waitForInterrupt(first)

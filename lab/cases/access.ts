@@ -67,7 +67,15 @@ sleep 1`
 async function runAccess(world: CaseWorld): Promise<readonly LabFinding[]> {
   await world.guest.run({ run: settle })
   const talk = await startConversation(world)
-  const scenes = [claimAll, startEdu, runScenarios, ordinaryUser, killUnderDma, moveBlocks]
+  const scenes = [
+    claimAll,
+    startEdu,
+    seeContexts,
+    runScenarios,
+    ordinaryUser,
+    killUnderDma,
+    moveBlocks,
+  ]
   for (const scene of [...scenes, finishEdu, pullOut, releaseAll]) {
     try {
       await scene(talk, world)
@@ -87,6 +95,30 @@ async function claimAll(talk: Conversation): Promise<void> {
 async function startEdu(talk: Conversation): Promise<void> {
   await talk.prepare(`(node /app/.build/lab-access-edu.mjs ${pulled} >/tmp/edu 2>&1
 echo "exit $?" >>/tmp/edu) 3<&- >/dev/null 2>&1 &`)
+}
+
+/** While edu has its megabyte under way. */
+async function seeContexts(talk: Conversation): Promise<void> {
+  await talk.prepare(`for try in $(seq 300); do
+  grep -q '12!' /tmp/edu && exit 0
+  usleep 100000
+done
+cat /tmp/edu
+exit 1`)
+  const { stdout } = await talk.isogroup('contexts --json', 0)
+  const said = stdout.toString('utf8')
+  const { programs } = JSON.parse(said) as {
+    programs: readonly {
+      readonly name: string
+      readonly contexts: number
+      readonly groups: readonly { readonly members: readonly string[] }[]
+      readonly lockedBytes: number | null
+    }[]
+  }
+  const members = programs.flatMap(({ groups }) => groups.flatMap((group) => group.members))
+  talk.expect('contexts names the device of the program', members.join() === pulled, said)
+  const [program] = programs
+  talk.expect('contexts counts its locked memory', (program?.lockedBytes ?? 0) >= 2 ** 21, said)
 }
 
 async function finishEdu(talk: Conversation): Promise<void> {

@@ -4,6 +4,7 @@ import { type MachineText, type ModelMachine, openModel } from '../../open/model
 import { groupOf } from '../group-of.ts'
 import { limitOfMemory } from './memory.case.ts'
 import { scenarios } from './scenarios.case.ts'
+import { soak } from './soak.case.ts'
 import type { AccessWorld } from './world.case.ts'
 
 const EDU = ['0000:01:00.0', '0000:02:00.0'] as const
@@ -34,6 +35,17 @@ for (const kernel of ['6.1.0', '6.12.0']) {
       it.each(scenarios.map((one) => [one.name, one] as const))('%s', async (_, { run }) => {
         const machine = await openModel(machineOf(kernel, iommu))
         await run(worldOf(machine))
+        expect(machine.contexts().filter(({ use }) => use === 'user')).toEqual([])
+      })
+
+      it('leaves nothing behind in operations at random', async () => {
+        const machine = await openModel(machineOf(kernel, iommu))
+        let done = 0
+        await soak(worldOf(machine), {
+          ...{ operations: 5000, seed: 11 },
+          progress: (count) => (done = count),
+        })
+        expect(done).toBe(5000)
         expect(machine.contexts().filter(({ use }) => use === 'user')).toEqual([])
       })
 
