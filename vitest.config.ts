@@ -15,8 +15,8 @@ const config: ViteUserConfig = defineConfig({
     // One of the processors would be left to Vitest itself, which has nothing to do meanwhile.
     maxWorkers: availableParallelism(),
     // A slow machine is no failure: the limits are there for what hangs.
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    testTimeout: 240_000,
+    hookTimeout: 240_000,
   },
 })
 

@@ -44,7 +44,7 @@ export type LabSetting = {
 }
 
 const guestCountMax = 2
-const standingRandomCount = 4
+const standingRandomCount = 2
 const standingRandomSeed = 1
 const seedLimit = 1_000_000
 

@@ -37,7 +37,7 @@ async function buildBoth() {
 }
 
 /** Distinct states of the small worlds that every run of the tests visits. */
-const STATES = 200_000
+const STATES = 100_000
 
 /** @returns {Promise<{ passed: number, failed: number, skipped: number, trouble: string | null }>} */
 export async function runExplorer() {

@@ -48,7 +48,7 @@ async function runEverything() {
   }
   await Promise.all(Array.from({ length: availableParallelism() }, worker))
   // The search takes what the others leave: guests of the lab wait a good part of their time.
-  const search = count('every interleaving, 200,000 states', runExplorer)
+  const search = count('every interleaving, 100,000 states', runExplorer)
   await count('unit and property tests', runUnitTests)
   await count('lab: real kernels', runLab)
   await search

@@ -18,7 +18,7 @@ const EXAMPLES = ['edu', 'nvme'] as const
 const COMMANDS = 10_000
 const [SEED, KILLED_SEED] = [7, 8]
 /** When the program is killed, in milliseconds after its start. */
-const KILL_AFTER = [1500, 2500, 4000] as const
+const KILL_AFTER = [1500, 3000] as const
 const MEMLOCK_KIB = 1024
 
 export function accessCases(): readonly LabCase[] {
