@@ -4,7 +4,7 @@
  */
 import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { buildCli, buildLibrary } from './build.mjs'
+import { buildCli, buildExamples, buildLibrary } from './build.mjs'
 import { checkPackage } from './package-check.mjs'
 import { root, run } from './project.mjs'
 
@@ -13,7 +13,7 @@ const PLAIN = { NO_COLOR: '1', FORCE_COLOR: undefined }
 
 /** Gates that need nothing but the clone and its dependencies. */
 export const GATES = [
-  { name: 'build', run: buildBoth },
+  { name: 'build', run: buildAll },
   { name: 'format', run: () => runBin('@biomejs/biome/bin/biome', ['format', '.']) },
   { name: 'lint', run: () => runBin('eslint/bin/eslint.js', ['--max-warnings', '0', '.']) },
   { name: 'types', run: () => runBin('typescript/bin/tsc', ['--noEmit', '-p', 'tsconfig.json']) },
@@ -26,10 +26,11 @@ export const GATES = [
   { name: 'package', run: checkPackage },
 ]
 
-async function buildBoth() {
+async function buildAll() {
   try {
     await buildCli()
     await buildLibrary()
+    await buildExamples()
     return null
   } catch (error) {
     return error.message

@@ -31,6 +31,23 @@ describe('a program that goes on for long', () => {
     memory.release()
   })
 
+  it('unmaps in any order, each mapping once', async () => {
+    const { kernel } = await machine()
+    const context = await openContext({ kernel }, [EDU])
+    const free = context.mappingsLeft ?? 0
+    const mappings = Array.from({ length: 5 }, () => context.map(context.allocate(4096)))
+    for (const [gone, n] of [0, 4, 2, 1, 3].entries()) {
+      const mapping = mappings[n]
+      if (mapping === undefined) throw new Error('five were mapped')
+      context.unmap(mapping)
+      context.unmap(mapping)
+      expect(context.mappings).not.toContain(mapping)
+      expect(context.mappings.length).toBe(4 - gone)
+      expect(context.mappingsLeft).toBe(free - 4 + gone)
+    }
+    await context.close()
+  })
+
   it('opens and closes 1,000 times', async () => {
     const model = await machine()
     const { kernel } = model
