@@ -43,7 +43,7 @@ type Figures = Readonly<Record<string, number | null>>
 
 /** The same measurement by both programs, in turns. */
 interface Pair {
-  readonly library: readonly Figures[]
+  readonly ours: readonly Figures[]
   readonly c: readonly Figures[]
 }
 
@@ -117,9 +117,9 @@ function against(
   }
 }
 
-function compare({ library, c }: Pair, figure: string): Measured {
+function compare({ ours: own, c }: Pair, figure: string): Measured {
   const unit = figure === 'map2m' ? 'ms' : 'ns'
-  const [ours, theirs] = [valuesOf(library, figure), valuesOf(c, figure)]
+  const [ours, theirs] = [valuesOf(own, figure), valuesOf(c, figure)]
   return {
     value: median(ours) / median(theirs),
     details: [line('isogroup', ours, unit), line('C', theirs, unit)],
@@ -162,14 +162,14 @@ async function measureCall({ rounds }: Bench): Promise<Measured> {
       const { stdout } = spawnSync(command, args, { encoding: 'utf8' })
       return JSON.parse(stdout) as Figures
     })
-  const library = runs(process.execPath, [join(projectRoot, GUEST_PROGRAM), 'ioctl'])
-  return compare({ library, c: runs(join(projectRoot, C_PROGRAM), ['ioctl']) }, 'ioctl')
+  const ours = runs(process.execPath, [join(projectRoot, GUEST_PROGRAM), 'ioctl'])
+  return compare({ ours, c: runs(join(projectRoot, C_PROGRAM), ['ioctl']) }, 'ioctl')
 }
 
 async function inTurns(guest: Guest, words: string, rounds: number): Promise<Pair> {
-  const pair = { library: [] as Figures[], c: [] as Figures[] }
+  const pair = { ours: [] as Figures[], c: [] as Figures[] }
   for (let round = 0; round < rounds; round++) {
-    pair.library.push(await run(guest, `node /app/${GUEST_PROGRAM} ${words}`))
+    pair.ours.push(await run(guest, `node /app/${GUEST_PROGRAM} ${words}`))
     pair.c.push(await run(guest, `/app/${C_PROGRAM} ${words}`))
   }
   return pair

@@ -36,7 +36,7 @@ export const labUsage: string = `usage: npm run lab -- [options]
   --hot-plug N     N newcomers in claimed and other groups, instead of the standing cases
   --crash N        kills of claims and releases everywhere, and N more at random moments
   --soak N         N operations of a program on its devices; 8640000 = 24 hours, 100 a second
-  --seed S         seed of the first random machine, the trace, the newcomers or the kills
+  --seed S         seed of the first random machine, the trace, newcomers, kills or operations
   --keep           keep the guests' working directories and console logs, and all evidence
 `
 

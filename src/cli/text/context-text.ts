@@ -7,8 +7,8 @@
  *       locked  4096 MiB
  *       saved   4096 MiB of locked memory, up to 8 MiB of tables
  */
+import { savedBy } from '../../isolation/context/saved.ts'
 import type { ContextUse } from '../../isolation/live-host.ts'
-import { savedBy } from '../json/context-json.ts'
 import { hanging, type Screen } from '../screen.ts'
 import { counted } from './count-text.ts'
 

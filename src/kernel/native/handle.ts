@@ -34,7 +34,7 @@ export function descriptorHandle(descriptor: number, name: string): Handle {
       // The buffer lives as long as this object, and this object as long as the call.
       const held = { place: addressOf(argument), argument }
       return () => {
-        const result = libc.ioctlAt(descriptor, request, held.place)
+        const result = libc.ioctlBuffer(descriptor, request, held.place)
         // checked() would compare with pointers too, and this is what a user-space driver does most.
         if (result === -1) throw new KernelError(lastErrno(), 'ioctl', name)
         return result

@@ -38,15 +38,11 @@ export function calls(): Calls {
 function bindCalls() {
   const libc = koffi().load(null)
   return {
+    /** A buffer, or the address of one. */
     ioctlBuffer: libc.func('ioctl', 'int', ['int', 'uint32', 'void *']) as (
       descriptor: number,
       request: number,
-      buffer: Uint8Array,
-    ) => number,
-    ioctlAt: libc.func('ioctl', 'int', ['int', 'uint32', 'void *']) as (
-      descriptor: number,
-      request: number,
-      address: bigint,
+      buffer: Uint8Array | bigint,
     ) => number,
     ioctlNumber: libc.func('ioctl', 'int', ['int', 'uint32', 'uint64']) as (
       descriptor: number,
