@@ -6,16 +6,19 @@ import { NvmeController } from '../examples/nvme-controller.ts'
 import type { QueuePair } from '../examples/nvme-queue.ts'
 import type { Context } from '../src/access/context.ts'
 import { openContext } from '../src/access/open-context.ts'
+import type { Region } from '../src/access/region.ts'
 import type { PageKind } from '../src/kernel/kernel.ts'
 import { liveKernel } from '../src/kernel/native/live-kernel.ts'
+import { median } from './measure.ts'
 
-const PASSES = 5
 /** So many that the compiler of Node has done its work; the C program makes as many. */
-const MAP_PASSES = 200
+const PASSES = { map: 200, merge: 5, ioctl: 5, page: 20, registers: 50, read: 20 }
 const TOTAL = 256 * 2 ** 20
 const PIECE = 2 * 2 ** 20
 const PAGE = 4096
 const UNDER_WAY = 32
+/** Of a register, one after the other. */
+const ACCESSES = 100_000
 /** FIOCLEX: does next to nothing, of any file. */
 const NOTHING = 0x5451
 const NS = 1e6
@@ -26,7 +29,7 @@ const [what = '', ...words] = process.argv.slice(2)
 const [address = ''] = words
 
 /** @returns the fastest of several passes, in milliseconds */
-function best(pass: () => number, passes: number = PASSES): number {
+function best(pass: () => number, passes: number): number {
   return Math.min(...Array.from({ length: passes }, pass))
 }
 
@@ -76,18 +79,18 @@ function mapPieces(contexts: readonly Context[], kind: PageKind, passes: number)
 
 function map(): Promise<object> {
   const kind = words[0] === 'huge' ? 'huge' : 'small'
-  return within(words.slice(1), (context) => mapPieces([context], kind, MAP_PASSES))
+  return within(words.slice(1), (context) => mapPieces([context], kind, PASSES.map))
 }
 
 /** Small pages: tables are of pages as small, and there are many. */
 function merged(): Promise<object> {
-  return within(words, (context) => mapPieces([context], 'small', PASSES))
+  return within(words, (context) => mapPieces([context], 'small', PASSES.merge))
 }
 
 async function separate(): Promise<object> {
   const contexts: Context[] = []
   for (const one of words) contexts.push(await openContext({ kernel }, [one]))
-  const result = mapPieces(contexts, 'small', PASSES)
+  const result = mapPieces(contexts, 'small', PASSES.merge)
   for (const context of contexts) await context.close()
   return result
 }
@@ -99,26 +102,39 @@ function page(context: Context): object {
     timed(() => {
       for (let n = 0; n < count; n++) context.unmap(context.map(memory))
     })
-  return { page: (best(pass) * NS) / count }
+  return { page: (best(pass, PASSES.page) * NS) / count }
 }
 
 function registers(context: Context): object {
   const device = context.device(address)
   device.enable()
   const bar = device.bar(0)
-  const count = 100_000
   let sum = 0
-  const load = best(() =>
-    timed(() => {
-      for (let n = 0; n < count; n++) sum ^= bar.read32(0)
-    }),
+  const load = best(
+    () =>
+      timed(() => {
+        sum ^= loadMany(bar)
+      }),
+    PASSES.registers,
   )
-  const store = best(() =>
-    timed(() => {
-      for (let n = 0; n < count; n++) bar.write32(4, n)
-    }),
+  const store = best(
+    () =>
+      timed(() => {
+        storeMany(bar)
+      }),
+    PASSES.registers,
   )
-  return { load: (load * NS) / count, store: (store * NS) / count, sum }
+  return { load: (load * NS) / ACCESSES, store: (store * NS) / ACCESSES, sum }
+}
+
+function loadMany(bar: Region): number {
+  let sum = 0
+  for (let n = 0; n < ACCESSES; n++) sum ^= bar.read32(0)
+  return sum
+}
+
+function storeMany(bar: Region): void {
+  for (let n = 0; n < ACCESSES; n++) bar.write32(4, n)
 }
 
 async function interrupt(context: Context): Promise<object> {
@@ -135,8 +151,7 @@ async function interrupt(context: Context): Promise<object> {
     times.push(performance.now() - started)
     bar.write32(ACKNOWLEDGE, 1)
   }
-  times.sort((a, b) => a - b)
-  return { interrupt: (times[250] ?? 0) * NS }
+  return { interrupt: median(times) * NS }
 }
 
 /** As the C program: whoever has finished starts the next. */
@@ -145,13 +160,13 @@ async function nvme(context: Context): Promise<object> {
   const disk = await NvmeController.open(context, context.device(address), 1)
   const [queue] = disk.queues
   if (queue === undefined) return {}
-  let fastest = Infinity
-  for (let pass = 0; pass < PASSES; pass++) {
+  const times: number[] = []
+  for (let pass = 0; pass < PASSES.read; pass++) {
     const from = performance.now()
     await readPages(disk, queue, count)
-    fastest = Math.min(fastest, performance.now() - from)
+    times.push(performance.now() - from)
   }
-  return { read: (fastest * NS) / count }
+  return { read: (median(times) * NS) / count }
 }
 
 function readPages(disk: NvmeController, queue: QueuePair, count: number): Promise<void> {
@@ -178,10 +193,12 @@ async function ioctl(): Promise<object> {
   const handle = await kernel.open('/dev/null')
   const call = handle.ioctlAgain(NOTHING, new Uint8Array(32))
   const count = 1_000_000
-  const took = best(() =>
-    timed(() => {
-      for (let n = 0; n < count; n++) call()
-    }),
+  const took = best(
+    () =>
+      timed(() => {
+        for (let n = 0; n < count; n++) call()
+      }),
+    PASSES.ioctl,
   )
   await handle.close()
   return { ioctl: (took * NS) / count }

@@ -9,7 +9,8 @@
  *     access nvme ADDRESS COUNT     reads of 4 KiB, 32 under way, told by an interrupt; "read" in ns for one
  *     access ioctl                  an ioctl that does nothing (FIOCLEX); "ioctl" in ns
  *
- * Prints one JSON object. Figures are of the fastest of several passes.
+ * Prints one JSON object. Figures are of the fastest of several passes; of reads the median, because the disk of the
+ * emulator works in threads of its own, and now and then a pass is lucky.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -25,8 +26,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PASSES 5
 #define MAP_PASSES 200
+#define PAGE_PASSES 20
+#define REGISTER_PASSES 50
+#define READ_PASSES 20
+#define IOCTL_PASSES 5
 #define TOTAL (256UL << 20)
 #define PIECE (2UL << 20)
 #define PAGE 4096UL
@@ -157,7 +161,7 @@ static void run_page(char **addresses)
 	memory[0] = 1;
 	const int count = 2000;
 	double best = 1e18;
-	for (int pass = 0; pass < PASSES; pass++) {
+	for (int pass = 0; pass < PAGE_PASSES; pass++) {
 		double started = now();
 		for (int n = 0; n < count; n++) {
 			map(&user, memory, PAGE, PAGE);
@@ -191,7 +195,7 @@ static void run_registers(char **addresses)
 	const int count = 100000;
 	double load = 1e18, store = 1e18;
 	uint32_t sum = 0;
-	for (int pass = 0; pass < PASSES; pass++) {
+	for (int pass = 0; pass < REGISTER_PASSES; pass++) {
 		double started = now();
 		for (int n = 0; n < count; n++)
 			sum ^= registers[0];
@@ -352,8 +356,8 @@ static void run_nvme(char **addresses, int count)
 	run_one(&admin, event, completions, base + PAGE);
 	run_one(&admin, event, submissions, base);
 
-	double best = 1e18;
-	for (int pass = 0; pass < PASSES; pass++) {
+	static double times[READ_PASSES];
+	for (int pass = 0; pass < READ_PASSES; pass++) {
 		int started = 0, done = 0;
 		unsigned slots[DEPTH], place = 1;
 		double from = now();
@@ -372,11 +376,10 @@ static void run_nvme(char **addresses, int count)
 				submit(&queue, slot, words, queue.data + slot * PAGE);
 			}
 		}
-		double took = (now() - from) / count;
-		if (took < best)
-			best = took;
+		times[pass] = (now() - from) / count;
 	}
-	printf("{\"read\": %.0f}\n", best);
+	qsort(times, READ_PASSES, sizeof(times[0]), by_value);
+	printf("{\"read\": %.0f}\n", times[READ_PASSES / 2]);
 	registers[0x14 / 4] = 0;
 	close_user(&user);
 }
@@ -386,7 +389,7 @@ static void run_ioctl(void)
 	int fd = check(open("/dev/null", O_RDWR), "/dev/null");
 	const int count = 1000000;
 	double best = 1e18;
-	for (int pass = 0; pass < PASSES; pass++) {
+	for (int pass = 0; pass < IOCTL_PASSES; pass++) {
 		double started = now();
 		for (int n = 0; n < count; n++)
 			ioctl(fd, FIOCLEX, &started);

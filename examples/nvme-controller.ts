@@ -1,7 +1,7 @@
 /** An NVMe controller brought up in user space: reset, queues, identification (NVM Express 1.4, 3.1 and 7.6.1). */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Context, Device, Interrupts, Region } from 'isogroup/access'
-import { PAGE, QueuePair } from './nvme-queue.ts'
+import { type Command, PAGE, QueuePair, UPPER } from './nvme-queue.ts'
 
 const REG = { cap: 0x00, cc: 0x14, csts: 0x1c, aqa: 0x24, asq: 0x28, acq: 0x30 } as const
 const ADMIN = {
@@ -36,9 +36,11 @@ export class NvmeController {
   readonly identity: Identity
   /** Pairs for reading and writing. */
   readonly queues: readonly QueuePair[]
+  readonly #blocksPerPage: number
 
   private constructor(identity: Identity, queues: readonly QueuePair[]) {
     this.identity = identity
+    this.#blocksPerPage = PAGE / identity.blockSize
     this.queues = queues
   }
 
@@ -71,17 +73,17 @@ export class NvmeController {
 
   /** One page of blocks, from the page of the slot to the disk. */
   write(queue: QueuePair, slot: number, page: number): Promise<number> {
-    return queue.run(slot, { opcode: IO.write, ...this.#blocks(page) })
+    return queue.run(slot, this.#command(IO.write, page))
   }
 
   /** One page of blocks, from the disk to the page of the slot. */
   read(queue: QueuePair, slot: number, page: number): Promise<number> {
-    return queue.run(slot, { opcode: IO.read, ...this.#blocks(page) })
+    return queue.run(slot, this.#command(IO.read, page))
   }
 
   /** The same as read(), told by `queue.finished`. */
   startRead(queue: QueuePair, slot: number, page: number): void {
-    queue.submit(slot, { opcode: IO.read, ...this.#blocks(page) })
+    queue.submit(slot, this.#command(IO.read, page))
   }
 
   /** Pages that the namespace has. */
@@ -89,13 +91,10 @@ export class NvmeController {
     return Math.floor((this.identity.blocks * this.identity.blockSize) / PAGE)
   }
 
-  #blocks(page: number): { namespace: number; words: [number, number, number] } {
-    const count = PAGE / this.identity.blockSize
-    const first = page * count
-    return {
-      namespace: NAMESPACE,
-      words: [first % 2 ** 32, Math.floor(first / 2 ** 32), count - 1],
-    }
+  /** Words of 32 bits: of the first block, the lower half and the upper one; blocks after the first. */
+  #command(opcode: number, page: number): Command {
+    const first = page * this.#blocksPerPage
+    return { opcode, namespace: NAMESPACE, words: [first, first * UPPER, this.#blocksPerPage - 1] }
   }
 }
 

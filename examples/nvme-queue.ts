@@ -12,6 +12,8 @@ const SUBMISSION_BYTES = 64
 const COMPLETION_BYTES = 16
 const DOORBELLS = 0x1000
 export const PAGE = 4096
+/** Brings the upper half of a number down; storing it as 32 bits cuts off the rest. */
+export const UPPER: number = 2 ** -32
 
 /** Words of a command, beside its identifier and where its data is. */
 export interface Command {
@@ -47,9 +49,6 @@ interface Pending {
   reject(error: Error): void
 }
 
-/** Brings the upper half of a number down. */
-const UPPER = 2 ** -32
-
 export class QueuePair {
   readonly id: number
   readonly depth: number
@@ -62,6 +61,8 @@ export class QueuePair {
   readonly #doorbell: { readonly submission: number; readonly completion: number }
   readonly #submissions: Uint32Array
   readonly #completions: Uint32Array
+  /** Of one turn: the last word and the first of each. */
+  readonly #answers: Uint32Array
   readonly #pending: (Pending | null)[]
   readonly #free: number[]
   readonly #waiting: ((slot: number) => void)[] = []
@@ -88,6 +89,7 @@ export class QueuePair {
     const { buffer, byteOffset } = memory.bytes
     this.#submissions = new Uint32Array(buffer, byteOffset, (depth * SUBMISSION_BYTES) / 4)
     this.#completions = new Uint32Array(buffer, byteOffset + PAGE, (depth * COMPLETION_BYTES) / 4)
+    this.#answers = new Uint32Array(2 * depth)
     this.data = memory.bytes.subarray(2 * PAGE)
     this.#doorbell = {
       submission: DOORBELLS + 2 * id * stride,
@@ -154,15 +156,20 @@ export class QueuePair {
       const at = this.#head * (COMPLETION_BYTES / 4)
       const last = this.#completions[at + 3] ?? 0
       if (((last >>> 16) & 1) !== this.#phase) break
-      const result = this.#completions[at] ?? 0
+      this.#answers[2 * count] = last
+      this.#answers[2 * count + 1] = this.#completions[at] ?? 0
       this.#head += 1
       if (this.#head === this.depth) {
         this.#head = 0
         this.#phase ^= 1
       }
-      this.finished(last & 0xffff, last >>> 17, result)
     }
+    // Their places are free before anybody is told: the controller goes on while the program works.
     if (count > 0) this.#registers.write32(this.#doorbell.completion, this.#head)
+    for (let n = 0; n < count; n++) {
+      const last = this.#answers[2 * n] ?? 0
+      this.finished(last & 0xffff, last >>> 17, this.#answers[2 * n + 1] ?? 0)
+    }
     return count
   }
 

@@ -36,28 +36,13 @@ export interface Mapping {
 }
 
 /** As the context knows it. */
-class Entry implements Mapping {
-  readonly iova: number
-  readonly size: number
-  readonly direction: DmaDirection
-  readonly parts: readonly MemoryPart[]
+interface Entry extends Mapping {
   /** Its place in the context's list. */
   slot: number
-
-  constructor(
-    iova: number,
-    size: number,
-    direction: DmaDirection,
-    parts: readonly MemoryPart[],
-    slot: number,
-  ) {
-    this.iova = iova
-    this.size = size
-    this.direction = direction
-    this.parts = parts
-    this.slot = slot
-  }
 }
+
+/** Memory of this process: what the kernel maps as one entry. */
+type Piece = Pick<MemoryPart, 'address' | 'size'>
 
 /** From here on what is mapped is worth large pages of the IOMMU. */
 const LARGE = 2 * 2 ** 20
@@ -116,8 +101,16 @@ export class AddressSpace {
     const parts = partsOf(what)
     const size = checkParts(parts, this.#pageSize)
     const at = iova === undefined ? this.#place(size, below) : this.#placeAt(iova, size)
-    this.#enter(parts, at, size, direction)
-    const entry = new Entry(at, size, direction, parts, this.#entries.length)
+    const first = parts[0]
+    try {
+      // Mostly one part: nothing to join, and nothing to undo.
+      if (parts.length === 1 && first !== undefined) {
+        this.#container.map(first.address, at, first.size, direction)
+      } else this.#enterPieces(joined(parts), at, direction)
+    } catch (cause) {
+      throw this.#notEntered(cause, at, size)
+    }
+    const entry: Entry = { iova: at, size, direction, parts, slot: this.#entries.length }
     this.#entries.push(entry)
     this.#bytes += size
     for (const { memory } of parts) memory.noteMapped(1)
@@ -125,8 +118,9 @@ export class AddressSpace {
   }
 
   unmap(mapping: Mapping): void {
-    if (!(mapping instanceof Entry) || this.#entries[mapping.slot] !== mapping) return
-    const { iova, size, parts, slot } = mapping
+    // A mapping of another context, or one that is undone, is not where it says.
+    const { iova, size, parts, slot } = mapping as Entry
+    if (this.#entries[slot] !== mapping) return
     this.#leave(iova, size)
     const last = this.#entries.pop()
     if (last !== undefined && last !== mapping) {
@@ -138,29 +132,24 @@ export class AddressSpace {
     for (const { memory } of parts) memory.noteMapped(-1)
   }
 
-  /** All entries of one mapping, or none. */
-  #enter(parts: readonly MemoryPart[], iova: number, size: number, direction: DmaDirection): void {
+  /** Gives the place back. @returns what to throw */
+  #notEntered(cause: unknown, iova: number, size: number): unknown {
+    this.#space.release(iova, size)
+    return cause instanceof KernelError
+      ? mappingRefused(cause, size, this.#kernel, this.#container)
+      : cause
+  }
+
+  #enterPieces(pieces: readonly Piece[], iova: number, direction: DmaDirection): void {
     let done = 0
-    // What lies side by side in this process is one piece. No lists: this is done for every mapping.
-    let address = 0
-    let length = 0
     try {
-      for (const { memory, offset, size: more } of parts) {
-        const next = memory.address + offset
-        if (length > 0 && next !== address + length) {
-          this.#container.map(address, iova + done, length, direction)
-          done += length
-          length = 0
-        }
-        if (length === 0) address = next
-        length += more
+      for (const { address, size } of pieces) {
+        this.#container.map(address, iova + done, size, direction)
+        done += size
       }
-      this.#container.map(address, iova + done, length, direction)
     } catch (cause) {
       if (done > 0) this.#leave(iova, done)
-      this.#space.release(iova, size)
-      if (!(cause instanceof KernelError)) throw cause
-      throw mappingRefused(cause, size, this.#kernel, this.#container)
+      throw cause
     }
   }
 
@@ -179,12 +168,7 @@ export class AddressSpace {
     const large = size >= LARGE ? this.#space.allocate(size, LARGE, page, below) : null
     const place = large ?? this.#space.allocate(size, page, page, below)
     if (place !== null) return place
-    const where = below === Infinity ? '' : ` below 0x${below.toString(16)}`
-    throw new IsogroupError(
-      'refused',
-      `there are no ${String(size)} bytes of IOVA in one piece in this context${where}`,
-      'unmap what is not needed, or map smaller pieces',
-    )
+    throw noRoom(size, below)
   }
 
   #placeAt(iova: number, size: number): number {
@@ -202,26 +186,51 @@ export class AddressSpace {
   }
 }
 
-/** @returns bytes of all @throws RangeError: no whole pages. IsogroupError usage: released */
+function noRoom(size: number, below: number): IsogroupError {
+  const where = below === Infinity ? '' : ` below 0x${below.toString(16)}`
+  return new IsogroupError(
+    'refused',
+    `there are no ${String(size)} bytes of IOVA in one piece in this context${where}`,
+    'unmap what is not needed, or map smaller pieces',
+  )
+}
+
+/** @returns bytes of all @throws as notMappable */
 function checkParts(parts: readonly MemoryPart[], pageSize: number): number {
   let sum = 0
-  for (const { memory, offset, size } of parts) {
-    if (memory.isReleased) {
-      throw new IsogroupError('usage', `memory of ${String(memory.size)} bytes has been released`)
+  for (const part of parts) {
+    // A page is a power of two: its low bits are a mask, which is right for numbers of more than 32 bits too.
+    if (((part.offset | part.size) & (pageSize - 1)) !== 0 || part.memory.isReleased) {
+      throw notMappable(part, pageSize)
     }
-    if (offset % pageSize !== 0 || size % pageSize !== 0) {
-      throw new RangeError(
-        `${String(size)} bytes from ${String(offset)} are no multiple of ${String(pageSize)}`,
-      )
-    }
-    sum += size
+    sum += part.size
   }
   if (sum === 0) throw new RangeError('there is nothing to map')
   return sum
+}
+
+/** @returns RangeError: no whole pages; IsogroupError usage: released */
+function notMappable({ memory, offset, size }: MemoryPart, pageSize: number): Error {
+  return memory.isReleased
+    ? new IsogroupError('usage', `memory of ${String(memory.size)} bytes has been released`)
+    : new RangeError(
+        `${String(size)} bytes from ${String(offset)} are no multiple of ${String(pageSize)}`,
+      )
 }
 
 function partsOf(what: Mappable): readonly MemoryPart[] {
   if (what instanceof MemoryPart) return what.alone
   if (what instanceof DmaMemory) return what.whole.alone
   return what.map((one) => (one instanceof DmaMemory ? one.whole : one))
+}
+
+/** What lies side by side in this process is one piece. */
+function joined(parts: readonly MemoryPart[]): readonly Piece[] {
+  const pieces: { address: number; size: number }[] = []
+  for (const { address, size } of parts) {
+    const before = pieces.at(-1)
+    if (before !== undefined && before.address + before.size === address) before.size += size
+    else pieces.push({ address, size })
+  }
+  return pieces
 }

@@ -15,6 +15,8 @@ export class MemoryPart {
   readonly offset: number
   /** Bytes. */
   readonly size: number
+  /** Virtual address in this process. */
+  readonly address: number
   /** A list of it alone: what most mappings are of. */
   readonly alone: readonly [MemoryPart] = [this]
 
@@ -22,6 +24,7 @@ export class MemoryPart {
     this.memory = memory
     this.offset = offset
     this.size = size
+    this.address = memory.address + offset
   }
 }
 

@@ -22,8 +22,7 @@ export class MemoryGate {
   readonly #config: RegionInfo
   /** Where power management is in configuration space; 0 = nowhere. */
   readonly #power: number
-  /** Read before every access of a window. */
-  isOpen = true
+  readonly #listeners: (() => void)[] = []
   #isAsleep = false
   #why: string | null = null
 
@@ -33,6 +32,16 @@ export class MemoryGate {
     this.#config = config
     this.#power = this.#findPower()
     this.look()
+  }
+
+  /** Whether windows may be touched. */
+  get isOpen(): boolean {
+    return this.#why === null
+  }
+
+  /** Told whenever windows may not be touched any more: so that not every access has to ask. */
+  whenShut(listener: () => void): void {
+    this.#listeners.push(listener)
   }
 
   /** Why the registers do not answer. */
@@ -53,7 +62,7 @@ export class MemoryGate {
   /** After configuration space was written to. */
   look(): void {
     this.#why = this.#reason()
-    this.isOpen = this.#why === null
+    if (this.#why !== null) for (const shut of this.#listeners) shut()
   }
 
   #reason(): string | null {

@@ -11,7 +11,6 @@
  * A window stays mapped when its device goes away; touching it then could end the process. So windows are closed before
  * their device is let go, and every access of a closed region is DeviceRemovedError.
  */
-import { IsogroupError } from '../base/errors.ts'
 import { KernelError, type Memory } from '../kernel/kernel.ts'
 import type { RegionInfo, VfioDeviceFile } from '../linux/vfio/vfio-device.ts'
 import { DeviceRemovedError } from './device-removed-error.ts'
@@ -31,16 +30,9 @@ interface Window {
   readonly words: Uint32Array
 }
 
-type Gate = Pick<MemoryGate, 'isOpen' | 'refusal'>
-
-const ALWAYS_OPEN: Gate = {
-  isOpen: true,
-  refusal: () => new IsogroupError('refused', 'nothing stands in the way'),
-}
-
 export interface RegionOptions {
   /** Says whether windows may be touched; absent: always. */
-  readonly gate?: Gate
+  readonly gate?: MemoryGate
   /** Called after every write. */
   readonly written?: () => void
 }
@@ -51,14 +43,9 @@ const HALF = 32n
 const LOW = 0xffff_ffffn
 /** Larger parts are not mapped: they are read and written by calls. */
 const WINDOW_MAX = 2 ** 31
-/** Where nothing is mapped. */
-const NO_WINDOW: Window = {
-  ...{
-    start: 0,
-    size: 0,
-    memory: { address: 0, bytes: new Uint8Array(), release: () => undefined },
-  },
-  ...{ bytes: new Uint8Array(), halves: new Uint16Array(), words: new Uint32Array() },
+/** Where nothing is mapped, or may be touched. */
+const NO_WINDOW: Omit<Window, 'size' | 'memory'> = {
+  ...{ start: 0, bytes: new Uint8Array(), halves: new Uint16Array(), words: new Uint32Array() },
 }
 
 export class Region {
@@ -66,23 +53,28 @@ export class Region {
   readonly size: number
   readonly #device: VfioDeviceFile
   readonly #info: RegionInfo
-  readonly #gate: Gate
+  readonly #gate: MemoryGate | null
   readonly #written: () => void
   readonly #scratch = new DataView(new ArrayBuffer(4))
   readonly #scratchBytes = new Uint8Array(this.#scratch.buffer)
   #windows: readonly Window[]
-  /** The one that was used last. */
-  #current: Window
   #isClosed = false
+  // The window that was used last, laid open: an access is one comparison and one load. Empty while the gate is shut.
+  #start = 0
+  #bytes = NO_WINDOW.bytes
+  #halves = NO_WINDOW.halves
+  #words = NO_WINDOW.words
 
   constructor(device: VfioDeviceFile, info: RegionInfo, options: RegionOptions = {}) {
     this.#device = device
     this.#info = info
-    this.#gate = options.gate ?? ALWAYS_OPEN
+    this.#gate = options.gate ?? null
     this.#written = options.written ?? (() => undefined)
     this.size = info.size
     this.#windows = info.mappable.flatMap((area) => openWindow(device, info, area))
-    this.#current = this.#windows[0] ?? NO_WINDOW
+    this.#gate?.whenShut(() => {
+      this.#lay(NO_WINDOW)
+    })
   }
 
   /** Parts that are loads and stores of this process, in bytes. */
@@ -92,23 +84,29 @@ export class Region {
 
   /** @throws DeviceRemovedError, RangeError (outside, or not a multiple of the width), KernelError */
   read8(offset: number): number {
-    const window = this.#windowAt(offset, 1)
-    if (window !== null) return window.bytes[offset - window.start] ?? 0
-    return this.#read(offset, 1).getUint8(0)
+    const index = offset - this.#start
+    if (index >>> 0 === index && index < this.#bytes.length) return this.#bytes[index] ?? 0
+    return this.#isMapped(offset, 1) ? this.read8(offset) : this.#read(offset, 1).getUint8(0)
   }
 
   /** @throws as read8 */
   read16(offset: number): number {
-    const window = this.#windowAt(offset, 2)
-    if (window !== null) return window.halves[(offset - window.start) >> 1] ?? 0
-    return this.#read(offset, 2).getUint16(0, true)
+    const at = offset - this.#start
+    const index = at >>> 1
+    if (index * 2 === at && index < this.#halves.length) return this.#halves[index] ?? 0
+    return this.#isMapped(offset, 2)
+      ? this.read16(offset)
+      : this.#read(offset, 2).getUint16(0, true)
   }
 
   /** @throws as read8 */
   read32(offset: number): number {
-    const window = this.#windowAt(offset, 4)
-    if (window !== null) return window.words[(offset - window.start) >> 2] ?? 0
-    return this.#read(offset, 4).getUint32(0, true)
+    const at = offset - this.#start
+    const index = at >>> 2
+    if (index * 4 === at && index < this.#words.length) return this.#words[index] ?? 0
+    return this.#isMapped(offset, 4)
+      ? this.read32(offset)
+      : this.#read(offset, 4).getUint32(0, true)
   }
 
   /** Two accesses of 32 bits, the lower half first. @throws as read8 */
@@ -119,35 +117,37 @@ export class Region {
 
   /** @throws as read8 */
   write8(offset: number, value: number): void {
-    const window = this.#windowAt(offset, 1)
-    if (window !== null) {
-      window.bytes[offset - window.start] = value
-      return
+    const index = offset - this.#start
+    if (index >>> 0 === index && index < this.#bytes.length) this.#bytes[index] = value
+    else if (this.#isMapped(offset, 1)) this.write8(offset, value)
+    else {
+      this.#scratch.setUint8(0, value)
+      this.#write(offset, 1)
     }
-    this.#scratch.setUint8(0, value)
-    this.#write(offset, 1)
   }
 
   /** @throws as read8 */
   write16(offset: number, value: number): void {
-    const window = this.#windowAt(offset, 2)
-    if (window !== null) {
-      window.halves[(offset - window.start) >> 1] = value
-      return
+    const at = offset - this.#start
+    const index = at >>> 1
+    if (index * 2 === at && index < this.#halves.length) this.#halves[index] = value
+    else if (this.#isMapped(offset, 2)) this.write16(offset, value)
+    else {
+      this.#scratch.setUint16(0, value, true)
+      this.#write(offset, 2)
     }
-    this.#scratch.setUint16(0, value, true)
-    this.#write(offset, 2)
   }
 
   /** @throws as read8 */
   write32(offset: number, value: number): void {
-    const window = this.#windowAt(offset, 4)
-    if (window !== null) {
-      window.words[(offset - window.start) >> 2] = value
-      return
+    const at = offset - this.#start
+    const index = at >>> 2
+    if (index * 4 === at && index < this.#words.length) this.#words[index] = value
+    else if (this.#isMapped(offset, 4)) this.write32(offset, value)
+    else {
+      this.#scratch.setUint32(0, value, true)
+      this.#write(offset, 4)
     }
-    this.#scratch.setUint32(0, value, true)
-    this.#write(offset, 4)
   }
 
   /** Two accesses of 32 bits, the lower half first. @throws as read8 */
@@ -161,33 +161,32 @@ export class Region {
     this.#isClosed = true
     const windows = this.#windows
     this.#windows = []
-    this.#current = NO_WINDOW
+    this.#lay(NO_WINDOW)
     for (const { memory } of windows) memory.release()
   }
 
-  /** Short, so that it becomes a part of its callers: this is what a program does most. */
-  #windowAt(offset: number, width: number): Window | null {
-    const window = this.#current
-    const at = offset - window.start
-    if (at >= 0 && at + width <= window.size && (at & (width - 1)) === 0 && this.#gate.isOpen) {
-      return window
-    }
-    return this.#findWindow(offset, width)
-  }
-
-  #findWindow(offset: number, width: number): Window | null {
+  /** Lays the window open that has the place. @returns false: there is none, and a call has to do */
+  #isMapped(offset: number, width: number): boolean {
     if (this.#isClosed) throw new DeviceRemovedError(this.#device.address)
     if (!Number.isInteger(offset / width) || offset < 0 || offset + width > this.size) {
       throw new RangeError(
         `offset ${String(offset)} with width ${String(width)} is no place in a region of ${String(this.size)} bytes`,
       )
     }
-    if (!this.#gate.isOpen) throw this.#gate.refusal()
+    if (this.#gate !== null && !this.#gate.isOpen) throw this.#gate.refusal()
     const found = this.#windows.find(
       ({ start, size }) => offset >= start && offset + width <= start + size,
     )
-    if (found !== undefined) this.#current = found
-    return found ?? null
+    if (found === undefined) return false
+    this.#lay(found)
+    return true
+  }
+
+  #lay({ start, bytes, halves, words }: typeof NO_WINDOW): void {
+    this.#start = start
+    this.#bytes = bytes
+    this.#halves = halves
+    this.#words = words
   }
 
   #read(offset: number, width: number): DataView {

@@ -34,7 +34,8 @@ export function descriptorHandle(descriptor: number, name: string): Handle {
       // The buffer lives as long as this object, and this object as long as the call.
       const held = { place: addressOf(argument), argument }
       return () => {
-        const result = libc.ioctlBuffer(descriptor, request, held.place)
+        // By number: looking into a buffer, or a bigint, takes koffi longer than the rest of the call.
+        const result = libc.ioctlNumber(descriptor, request, held.place)
         // checked() would compare with pointers too, and this is what a user-space driver does most.
         if (result === -1) throw new KernelError(lastErrno(), 'ioctl', name)
         return result

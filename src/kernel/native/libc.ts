@@ -38,12 +38,12 @@ export function calls(): Calls {
 function bindCalls() {
   const libc = koffi().load(null)
   return {
-    /** A buffer, or the address of one. */
     ioctlBuffer: libc.func('ioctl', 'int', ['int', 'uint32', 'void *']) as (
       descriptor: number,
       request: number,
-      buffer: Uint8Array | bigint,
+      buffer: Uint8Array,
     ) => number,
+    /** Of a number, or with the address of a buffer. */
     ioctlNumber: libc.func('ioctl', 'int', ['int', 'uint32', 'uint64']) as (
       descriptor: number,
       request: number,
@@ -134,8 +134,8 @@ export function checked<T extends Result>(result: T, action: KernelAction, path:
 }
 
 /** Where a buffer is. It stays there while somebody holds it, and the address keeps nobody from collecting it. */
-export function addressOf(buffer: Uint8Array): bigint {
-  return koffi().address(buffer)
+export function addressOf(buffer: Uint8Array): number {
+  return Number(koffi().address(buffer))
 }
 
 /** The memory at an address, without a copy. Touching it after munmap is a crash. */
