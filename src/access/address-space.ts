@@ -99,14 +99,14 @@ export class AddressSpace {
   map(what: Mappable, options: MapOptions): Mapping {
     const { iova, direction = 'both', below = this.#below } = options
     const parts = partsOf(what)
-    const size = checkParts(parts, this.#pageSize)
+    const only = parts.length === 1 ? parts[0] : undefined
+    const size =
+      only === undefined ? sizeOfAll(parts, this.#pageSize) : sizeOf(only, this.#pageSize)
     const at = iova === undefined ? this.#place(size, below) : this.#placeAt(iova, size)
-    const first = parts[0]
     try {
-      // Mostly one part: nothing to join, and nothing to undo.
-      if (parts.length === 1 && first !== undefined) {
-        this.#container.map(first.address, at, first.size, direction)
-      } else this.#enterPieces(joined(parts), at, direction)
+      // Mostly: nothing to join, and nothing to undo.
+      if (only !== undefined) this.#container.map(only.address, at, size, direction)
+      else this.#enterPieces(joined(parts), at, direction)
     } catch (cause) {
       throw this.#notEntered(cause, at, size)
     }
@@ -195,16 +195,18 @@ function noRoom(size: number, below: number): IsogroupError {
   )
 }
 
-/** @returns bytes of all @throws as notMappable */
-function checkParts(parts: readonly MemoryPart[], pageSize: number): number {
-  let sum = 0
-  for (const part of parts) {
-    // A page is a power of two: its low bits are a mask, which is right for numbers of more than 32 bits too.
-    if (((part.offset | part.size) & (pageSize - 1)) !== 0 || part.memory.isReleased) {
-      throw notMappable(part, pageSize)
-    }
-    sum += part.size
+/** Short, so that it becomes a part of its caller. @returns bytes @throws as notMappable */
+function sizeOf(part: MemoryPart, pageSize: number): number {
+  // A page is a power of two: its low bits are a mask, which is right for numbers of more than 32 bits too.
+  if (((part.offset | part.size) & (pageSize - 1)) !== 0 || part.memory.isReleased) {
+    throw notMappable(part, pageSize)
   }
+  return part.size
+}
+
+function sizeOfAll(parts: readonly MemoryPart[], pageSize: number): number {
+  let sum = 0
+  for (const part of parts) sum += sizeOf(part, pageSize)
   if (sum === 0) throw new RangeError('there is nothing to map')
   return sum
 }

@@ -49,6 +49,8 @@ export async function silentRegisters(world: AccessWorld): Promise<void> {
       assert.equal(bar.read32(REG.id), IDENTIFICATION)
     }
     await refused(() => bar.read32(2), /no place in a region/)
+    await refused(() => bar.read32(0.5), /no place in a region/)
+    await refused(() => bar.read8(-1), /no place in a region/)
     await refused(() => bar.read32(bar.size), /no place in a region/)
     await refused(() => device.bar(3), /nothing behind base address register 3/)
   })

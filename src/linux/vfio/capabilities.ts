@@ -57,17 +57,8 @@ export function askWithChain(
   return wanted > fixed ? ask(wanted) : answer
 }
 
-/** Brings the upper half down; a product with it is exact. */
-const UPPER = 2 ** -32
-
 /** A number of 64 bits; what is above 2^53 is rounded down to it. */
 export function readU64(view: DataView, offset: number): number {
   const value = view.getUint32(offset + 4, true) * 2 ** 32 + view.getUint32(offset, true)
   return Math.min(value, Number.MAX_SAFE_INTEGER)
-}
-
-/** @param value a whole number from 0 to 2^53 */
-export function writeU64(view: DataView, offset: number, value: number): void {
-  view.setUint32(offset, value >>> 0, true)
-  view.setUint32(offset + 4, (value * UPPER) >>> 0, true)
 }
