@@ -30,9 +30,14 @@ interface Window {
   readonly words: Uint32Array
 }
 
+/** What it needs of the device's file. */
+export type RegionFile = Pick<VfioDeviceFile, 'address' | 'map' | 'read' | 'write'>
+
+export type Gate = Pick<MemoryGate, 'isOpen' | 'whenShut' | 'refusal'>
+
 export interface RegionOptions {
   /** Says whether windows may be touched; absent: always. */
-  readonly gate?: MemoryGate
+  readonly gate?: Gate
   /** Called after every write. */
   readonly written?: () => void
 }
@@ -51,9 +56,9 @@ const NO_WINDOW: Omit<Window, 'size' | 'memory'> = {
 export class Region {
   /** Bytes. */
   readonly size: number
-  readonly #device: VfioDeviceFile
+  readonly #device: RegionFile
   readonly #info: RegionInfo
-  readonly #gate: MemoryGate | null
+  readonly #gate: Gate | null
   readonly #written: () => void
   readonly #scratch = new DataView(new ArrayBuffer(4))
   readonly #scratchBytes = new Uint8Array(this.#scratch.buffer)
@@ -65,7 +70,7 @@ export class Region {
   #halves = NO_WINDOW.halves
   #words = NO_WINDOW.words
 
-  constructor(device: VfioDeviceFile, info: RegionInfo, options: RegionOptions = {}) {
+  constructor(device: RegionFile, info: RegionInfo, options: RegionOptions = {}) {
     this.#device = device
     this.#info = info
     this.#gate = options.gate ?? null
@@ -213,7 +218,7 @@ export class Region {
 
 /** A part that cannot be mapped after all is read and written by calls. */
 function openWindow(
-  device: VfioDeviceFile,
+  device: RegionFile,
   info: RegionInfo,
   { offset, size }: RegionInfo['mappable'][number],
 ): readonly Window[] {
