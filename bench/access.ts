@@ -3,23 +3,24 @@
  * same calls in the same run. Times are those of an emulated processor: only their relation means something.
  */
 import { spawnSync } from 'node:child_process'
-import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { cacheDirectory, findProjectRoot } from '../lab/cache.ts'
-import { bootGuest, type Guest } from '../lab/guest.ts'
-import { fetchKernel } from '../lab/kernels.ts'
-import { prepareHost } from '../lab/packages.ts'
+import { findProjectRoot } from '../lab/cache.ts'
+import type { Guest } from '../lab/guest.ts'
 import type { Machine } from '../lab/qemu.ts'
 import { endpoint, rootPort, slotOf } from '../lab/topology.ts'
-import { bundleForGuest, KOFFI } from '../lab/trace/guest-program.ts'
+import { bootBenchGuest, buildForGuest, type GuestPrograms } from './bench-guest.ts'
 import type { Bench, Benchmark, Measured } from './benchmark.ts'
-import { compileC, needsCompiler } from './compile-c.ts'
+import { needsCompiler } from './compile-c.ts'
 import { median } from './measure.ts'
 
 const EDU_COUNT = 8
 const READS = 4000
 const GUEST_PROGRAM = '.build/bench-access-guest.mjs'
 const C_PROGRAM = '.build/bench-access'
+const PROGRAMS: GuestPrograms = {
+  ours: { source: 'bench/access-guest.ts', built: GUEST_PROGRAM },
+  c: { source: 'bench/access.c', built: C_PROGRAM },
+}
 const DEADLINE_MS = 10 * 60_000
 
 /** Eight groups to merge, and a disk. */
@@ -156,7 +157,7 @@ async function measureMerging(bench: Bench): Promise<Measured> {
 /** Not in a guest: what a call costs on a processor that is not emulated. */
 async function measureCall({ rounds }: Bench): Promise<Measured> {
   const projectRoot = findProjectRoot()
-  await prepare(projectRoot)
+  await buildForGuest(PROGRAMS)
   const runs = (command: string, args: readonly string[]): readonly Figures[] =>
     Array.from({ length: rounds }, () => {
       const { stdout } = spawnSync(command, args, { encoding: 'utf8' })
@@ -193,24 +194,9 @@ function theGuest({ atEnd }: Bench): Promise<Guest> {
 }
 
 async function bootMachine(): Promise<Guest> {
-  const readiness = await prepareHost()
-  if (!readiness.ready) throw new Error(readiness.reason)
-  const projectRoot = findProjectRoot()
-  await prepare(projectRoot)
-  const cacheRoot = cacheDirectory(projectRoot)
-  const include = ['package.json', 'dist/cli', GUEST_PROGRAM, C_PROGRAM, ...KOFFI]
-  const guest = await bootGuest(machine, await fetchKernel('6.12', cacheRoot), {
-    cacheRoot,
-    program: { projectRoot, include, entry: 'dist/cli/main.js' },
-  })
+  const guest = await bootBenchGuest(machine, PROGRAMS)
   await guest.run({ run: settle })
   return guest
-}
-
-async function prepare(projectRoot: string): Promise<void> {
-  mkdirSync(join(projectRoot, '.build'), { recursive: true })
-  compileC(projectRoot, 'bench/access.c', C_PROGRAM)
-  await bundleForGuest(projectRoot, 'bench/access-guest.ts', GUEST_PROGRAM)
 }
 
 function line(name: string, runs: readonly number[], unit: string): string {

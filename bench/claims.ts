@@ -5,19 +5,15 @@
  * The peers change one device at a time and check, record and undo less; their times are printed, and are
  * no bound. Times are those of an emulated processor: only their relation means something.
  */
-import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { cacheDirectory, findProjectRoot } from '../lab/cache.ts'
+import { findProjectRoot } from '../lab/cache.ts'
 import { settleScript } from '../lab/claim/conversation.ts'
-import { bootGuest } from '../lab/guest.ts'
-import { fetchKernel } from '../lab/kernels.ts'
-import { prepareHost } from '../lab/packages.ts'
 import type { Machine } from '../lab/qemu.ts'
 import { bridge, endpoint, rootPort, slotOf } from '../lab/topology.ts'
-import { bundleForGuest, KOFFI } from '../lab/trace/guest-program.ts'
+import { bootBenchGuest, type GuestPrograms } from './bench-guest.ts'
 import type { Bench, Benchmark, Measured } from './benchmark.ts'
 import type { ClaimTimes } from './claim-times.ts'
-import { compileC, needsCompiler } from './compile-c.ts'
+import { needsCompiler } from './compile-c.ts'
 import { copyPeers } from './guest-peers.ts'
 import { median } from './measure.ts'
 
@@ -25,6 +21,10 @@ const VIRTUAL_FUNCTIONS = 64
 const nic = endpoint('e1000')
 const GUEST_PROGRAM = '.build/bench-claims-guest.mjs'
 const WRITER = '.build/bench-writes'
+const PROGRAMS: GuestPrograms = {
+  ours: { source: 'bench/claims-guest.ts', built: GUEST_PROGRAM },
+  c: { source: 'bench/writes.c', built: WRITER },
+}
 const PEERS = '.build/bench-peers'
 const DEADLINE_MS = 30 * 60_000
 
@@ -80,20 +80,8 @@ function timesFor(bench: Bench): Promise<ClaimTimes> {
 }
 
 async function measureInGuest(rounds: number): Promise<ClaimTimes> {
-  const readiness = await prepareHost()
-  if (!readiness.ready) throw new Error(readiness.reason)
-  const projectRoot = findProjectRoot()
-  const cacheRoot = cacheDirectory(projectRoot)
-  mkdirSync(join(projectRoot, '.build'), { recursive: true })
-  compileC(projectRoot, 'bench/writes.c', WRITER)
-  await bundleForGuest(projectRoot, 'bench/claims-guest.ts', GUEST_PROGRAM)
-  const withPeers = copyPeers(join(projectRoot, PEERS))
-  const include = ['package.json', 'dist/cli', GUEST_PROGRAM, WRITER, ...KOFFI]
-  if (withPeers) include.push(PEERS)
-  const guest = await bootGuest(machine, await fetchKernel('6.12', cacheRoot), {
-    cacheRoot,
-    program: { projectRoot, include, entry: 'dist/cli/main.js' },
-  })
+  const withPeers = copyPeers(join(findProjectRoot(), PEERS))
+  const guest = await bootBenchGuest(machine, PROGRAMS, withPeers ? [PEERS] : [])
   try {
     await guest.run({ run: settleScript })
     const peers = withPeers ? `/app/${PEERS}` : '-'
