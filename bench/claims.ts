@@ -80,8 +80,11 @@ function timesFor(bench: Bench): Promise<ClaimTimes> {
 }
 
 async function measureInGuest(rounds: number): Promise<ClaimTimes> {
-  const withPeers = copyPeers(join(findProjectRoot(), PEERS))
-  const guest = await bootBenchGuest(machine, PROGRAMS, withPeers ? [PEERS] : [])
+  let withPeers = false
+  const guest = await bootBenchGuest(machine, PROGRAMS, () => {
+    withPeers = copyPeers(join(findProjectRoot(), PEERS))
+    return withPeers ? [PEERS] : []
+  })
   try {
     await guest.run({ run: settleScript })
     const peers = withPeers ? `/app/${PEERS}` : '-'
