@@ -8,7 +8,7 @@ import { findProjectRoot } from '../lab/cache.ts'
 import type { Guest } from '../lab/guest.ts'
 import type { Machine } from '../lab/qemu.ts'
 import { endpoint, rootPort, slotOf } from '../lab/topology.ts'
-import { bootBenchGuest, buildForGuest, type GuestPrograms } from './bench-guest.ts'
+import { bootBenchGuest, buildForGuest, type GuestPrograms, prepareLab } from './bench-guest.ts'
 import type { Bench, Benchmark, Measured } from './benchmark.ts'
 import { needsCompiler } from './compile-c.ts'
 import { median } from './measure.ts'
@@ -194,6 +194,7 @@ function theGuest({ atEnd }: Bench): Promise<Guest> {
 }
 
 async function bootMachine(): Promise<Guest> {
+  await prepareLab()
   const guest = await bootBenchGuest(machine, PROGRAMS)
   await guest.run({ run: settle })
   return guest

@@ -24,17 +24,18 @@ export async function buildForGuest({ ours, c }: GuestPrograms): Promise<void> {
   await bundleForGuest(projectRoot, ours.source, ours.built)
 }
 
-/**
- * @param more files and folders of the project that the guest gets too; asked when the lab has what it needs
- * @throws Error: it lacks something
- */
+/** Installs what the lab needs, where it may. @throws Error: it lacks something */
+export async function prepareLab(): Promise<void> {
+  const readiness = await prepareHost()
+  if (!readiness.ready) throw new Error(readiness.reason)
+}
+
+/** After prepareLab(). @param more files and folders of the project that the guest gets too */
 export async function bootBenchGuest(
   machine: Machine,
   programs: GuestPrograms,
-  more: () => readonly string[] = () => [],
+  more: readonly string[] = [],
 ): Promise<Guest> {
-  const readiness = await prepareHost()
-  if (!readiness.ready) throw new Error(readiness.reason)
   await buildForGuest(programs)
   const projectRoot = findProjectRoot()
   const cacheRoot = cacheDirectory(projectRoot)
@@ -43,7 +44,7 @@ export async function bootBenchGuest(
     cacheRoot,
     program: {
       projectRoot,
-      include: ['package.json', 'dist/cli', ...built, ...KOFFI, ...more()],
+      include: ['package.json', 'dist/cli', ...built, ...KOFFI, ...more],
       entry: 'dist/cli/main.js',
     },
   })

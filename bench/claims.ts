@@ -10,7 +10,7 @@ import { findProjectRoot } from '../lab/cache.ts'
 import { settleScript } from '../lab/claim/conversation.ts'
 import type { Machine } from '../lab/qemu.ts'
 import { bridge, endpoint, rootPort, slotOf } from '../lab/topology.ts'
-import { bootBenchGuest, type GuestPrograms } from './bench-guest.ts'
+import { bootBenchGuest, type GuestPrograms, prepareLab } from './bench-guest.ts'
 import type { Bench, Benchmark, Measured } from './benchmark.ts'
 import type { ClaimTimes } from './claim-times.ts'
 import { needsCompiler } from './compile-c.ts'
@@ -80,11 +80,9 @@ function timesFor(bench: Bench): Promise<ClaimTimes> {
 }
 
 async function measureInGuest(rounds: number): Promise<ClaimTimes> {
-  let withPeers = false
-  const guest = await bootBenchGuest(machine, PROGRAMS, () => {
-    withPeers = copyPeers(join(findProjectRoot(), PEERS))
-    return withPeers ? [PEERS] : []
-  })
+  await prepareLab()
+  const withPeers = copyPeers(join(findProjectRoot(), PEERS))
+  const guest = await bootBenchGuest(machine, PROGRAMS, withPeers ? [PEERS] : [])
   try {
     await guest.run({ run: settleScript })
     const peers = withPeers ? `/app/${PEERS}` : '-'
