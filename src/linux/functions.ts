@@ -1,9 +1,12 @@
 /**
  * Every PCI function of the host.
  *
- * One file per function is read at once (uevent: driver, class, ids); everything that few commands or
- * few devices need (config space, revision, reset methods, names) is read on first use and kept. To a
- * caller it is all the same: plain values that do not change.
+ * One file per function is read at once (modalias: class and ids); everything that few commands or few devices need
+ * (driver, config space, revision, reset methods, names) is read on first use and kept. To a caller it is all the same:
+ * plain values that do not change.
+ *
+ * Not uevent, which has it all: some kernels (6.1.192) hold the device's lock while they write it (uevent_show), so
+ * that whoever reads it waits, deaf to SIGKILL, for as long as a driver does not let go of the device.
  */
 import { type Fact, known, mapFact, unknown } from '../base/fact.ts'
 import type { PciFunction, PciIds } from '../isolation/host.ts'
@@ -39,6 +42,7 @@ export function readFunctions(
 }
 
 const NO_FUNCTION = known(null)
+const NO_DRIVER = known(null)
 
 /** Thousands of virtual functions differ in nothing but their address. */
 function readIdentity(
@@ -46,19 +50,50 @@ function readIdentity(
   address: string,
   identities: Map<string, Identity>,
 ): Identity {
-  const uevent = readText(kernel, `${PCI_DEVICES}/${address}/uevent`)
-  if (!uevent.known) return parseIdentity(null, uevent.why)
-  if (uevent.value === null) return parseIdentity(null, `${address} has gone`)
-  const key = uevent.value.replace(address, '')
-  let identity = identities.get(key)
+  const alias = readText(kernel, `${PCI_DEVICES}/${address}/modalias`)
+  if (!alias.known) return parseUevent(null, alias.why)
+  if (alias.value === null) return readUevent(kernel, address)
+  let identity = identities.get(alias.value)
   if (identity === undefined) {
-    identity = parseIdentity(uevent.value, '')
-    identities.set(key, identity)
+    identity = parseAlias(alias.value)
+    identities.set(alias.value, identity)
   }
   return identity
 }
 
-function parseIdentity(text: string | null, why: string): Identity {
+/** Of trees that somebody copied without the other file. */
+function readUevent(kernel: KernelView, address: string): Identity {
+  const uevent = readText(kernel, `${PCI_DEVICES}/${address}/uevent`)
+  if (!uevent.known) return parseUevent(null, uevent.why)
+  return parseUevent(uevent.value, `${address} has gone`)
+}
+
+/** Vendor, device, their subsystem's, and the three bytes of the class (modalias_show, drivers/pci/pci-sysfs.c). */
+const ALIAS =
+  /^pci:v([0-9A-F]{8})d([0-9A-F]{8})sv([0-9A-F]{8})sd([0-9A-F]{8})bc([0-9A-F]{2})sc([0-9A-F]{2})i([0-9A-F]{2})$/
+
+function parseAlias(text: string): Identity {
+  const match = ALIAS.exec(text)
+  if (match === null) {
+    const why = `modalias has "${text.slice(0, 80)}", wanted pci:v...d...sv...sd...bc..sc..i..`
+    return { ...parseUevent(null, why), driver: null }
+  }
+  const [vendor = 0, device = 0, subVendor = 0, subDevice = 0, base = 0, sub = 0, face = 0] = match
+    .slice(1)
+    .map((digits) => parseInt(digits, 16))
+  return {
+    classCode: known((base << 16) | (sub << 8) | face),
+    vendor: known(vendor),
+    device: known(device),
+    subsystem: known(
+      subVendor === 0 && subDevice === 0 ? null : { vendor: subVendor, device: subDevice },
+    ),
+    driver: null,
+  }
+}
+
+/** @param text null: it cannot be read @param why then */
+function parseUevent(text: string | null, why: string): Identity {
   const ids = idsField(text, 'PCI_ID', why)
   return {
     classCode: hexField(text, 'PCI_CLASS', why),
@@ -81,13 +116,14 @@ export function listFunctions(kernel: KernelView): ListedFunction[] {
   return listed.sort((a, b) => compareAddresses(a.at, b.at))
 }
 
-/** What a uevent file tells; functions of one product share the object. */
+/** What one file tells; functions of one product share the object. */
 interface Identity {
   readonly vendor: Fact<number>
   readonly device: Fact<number>
   readonly classCode: Fact<number>
   readonly subsystem: Fact<PciIds | null>
-  readonly driver: Fact<string | null>
+  /** Null: the file does not tell. */
+  readonly driver: Fact<string | null> | null
 }
 
 /** Getters memoize; toJSON gives the plain object. */
@@ -98,6 +134,7 @@ class LinuxFunction implements PciFunction {
   readonly #kernel: KernelView
   readonly #names: () => DeviceNames
   readonly #identity: Identity
+  #driver: Fact<string | null> | undefined
   #physicalFunction: Fact<string | null> | undefined
   #config: ConfigFacts | undefined
   #revision: Fact<number> | undefined
@@ -136,7 +173,21 @@ class LinuxFunction implements PciFunction {
   }
 
   get driver(): Fact<string | null> {
-    return this.#identity.driver
+    this.#driver ??= this.#identity.driver ?? this.#readDriver()
+    return this.#driver
+  }
+
+  #readDriver(): Fact<string | null> {
+    const path = `${PCI_DEVICES}/${this.address}/driver`
+    // Existence is asked first since a missing link costs thrice.
+    if (!this.#kernel.exists(path)) return this.#withoutDriver()
+    return mapFact(readLink(this.#kernel, path), (link) => (link === null ? null : baseName(link)))
+  }
+
+  /** A function that has gone has no link either. */
+  #withoutDriver(): Fact<string | null> {
+    const isThere = this.#kernel.exists(`${PCI_DEVICES}/${this.address}`)
+    return isThere ? NO_DRIVER : unknown(`${this.address} has gone`)
   }
 
   get name(): string | null {

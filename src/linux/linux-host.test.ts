@@ -152,7 +152,8 @@ describe('linuxHost() with odd files', () => {
     const tree = sampleTree()
     return hostOf({ ...tree, files: { ...tree.files, [path]: content } })
   }
-  const nic = '/sys/devices/pci0000:00/0000:00:01.0/0000:01:00.0'
+  const NIC = '0000:01:00.0'
+  const nic = `/sys/devices/pci0000:00/0000:00:01.0/${NIC}`
 
   it("an ordinary user's 64 bytes leave PCIe and ACS unknown, with the size in the reason", () => {
     const { config } = functionOf(changed(`${nic}/config`, new Uint8Array(64)), '0000:01:00.0')
@@ -178,6 +179,33 @@ describe('linuxHost() with odd files', () => {
     })
     expect(fn.classCode.known).toBe(false)
     expect(fn.driver).toEqual(known(null))
+  })
+
+  it('ids come from modalias, and the driver from its link: uevent waits for a device that hangs', () => {
+    const tree = sampleTree()
+    const alias = 'pci:v00008086d000010FBsv0000103Csd00008490bc02sc01i0A\n'
+    const files = { ...tree.files, [`${nic}/modalias`]: alias, [`${nic}/uevent`]: 'PCI_ID=1:1\n' }
+    const driver = '/sys/bus/pci/drivers/ixgbe'
+    const links = { ...tree.links, [`${nic}/driver`]: `../../../..${driver.slice('/sys'.length)}` }
+    const bound = functionOf(hostOf({ files: { ...files, [`${driver}/new_id`]: '' }, links }), NIC)
+    expect(bound.vendor).toEqual(known(0x8086))
+    expect(bound.device).toEqual(known(0x10fb))
+    expect(bound.subsystem).toEqual(known({ vendor: 0x103c, device: 0x8490 }))
+    expect(bound.classCode).toEqual(known(0x02010a))
+    expect(bound.driver).toEqual(known('ixgbe'))
+    expect(functionOf(hostOf({ ...tree, files }), NIC).driver).toEqual(known(null))
+  })
+
+  it('a modalias of another form gives unknowns that show it, and no subsystem is none', () => {
+    const odd = functionOf(changed(`${nic}/modalias`, 'pci:v1\n'), NIC)
+    const why = { known: false, why: expect.stringContaining('"pci:v1", wanted') as string }
+    expect([odd.vendor, odd.device, odd.classCode, odd.subsystem]).toMatchObject(
+      new Array(4).fill(why),
+    )
+    expect(odd.driver).toEqual(known(null))
+    const alias = 'pci:v00008086d00001901sv00000000sd00000000bc06sc04i00\n'
+    const plain = functionOf(changed(`${nic}/modalias`, alias), NIC)
+    expect(plain.subsystem).toEqual(known(null))
   })
 
   it('reserved regions of another form are unknown, and good ones are not lost silently', () => {
