@@ -1,7 +1,8 @@
 /**
  * Is what would be published usable? Packs the tarball, installs it into an empty folder without
- * running any script and without the network, and uses it as its users would: the program from
- * node_modules/.bin, the library by its name.
+ * running any script, and uses it as its users would: the program from node_modules/.bin, the library by
+ * its name. What `npm ci` has fetched is enough but for the registry's word on koffi, which a lock file
+ * spares it: on a machine that never asked, this asks the registry.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -67,7 +68,7 @@ async function install(folder, tarball) {
       [
         'install',
         '--ignore-scripts',
-        '--offline',
+        '--prefer-offline',
         '--no-audit',
         '--no-fund',
         '--loglevel=error',
