@@ -55,10 +55,17 @@ describe('programs that use devices', () => {
     [['09:00.0'], 1, 'there is no device 0000:09:00.0'],
     [[], 2, '0 addresses of devices were given'],
     [['01:00.0', '--bytes', 'x'], 2, '--bytes x is no whole number'],
+    [['01:00.0', '--bogus'], 2, "Unknown option '--bogus'\nhint: ADDRESS [--host SOURCE]"],
   ])('edu %j ends with %d and says why', (args, status, words) => {
     const result = run('edu.mjs', [...args, ...MODEL])
     expect(result.status).toBe(status)
     expect(result.stderr).toContain(words)
+  })
+
+  it('says with --help how it is called', () => {
+    const { status, stdout } = run('nvme.mjs', ['--help'])
+    expect(status).toBe(0)
+    expect(stdout).toContain('ADDRESS [--host SOURCE] [--commands N]')
   })
 
   it('names all that is exported', () => {
