@@ -1,5 +1,6 @@
 /** From the words of `plan` and `claim` to a request: checked, names resolved, nothing decided. */
 import { IsogroupError } from '../base/errors.ts'
+import type { HostSnapshot } from '../isolation/host.ts'
 import type { LiveHost } from '../isolation/live-host.ts'
 import type { ClaimRequest } from '../isolation/plan/request.ts'
 import { SAFETY_FINDINGS, safetyCode } from '../isolation/plan/safety-codes.ts'
@@ -22,6 +23,7 @@ export function claimRequest(
   targets: readonly string[],
   options: CommandOptions,
   host: LiveHost,
+  snapshot: HostSnapshot,
 ): ClaimRequest {
   const driver = single(options, 'driver', '--driver') ?? DRIVER
   if (!DRIVER_NAME.test(driver)) {
@@ -41,7 +43,7 @@ export function claimRequest(
         ? null
         : wholeNumber(confirm, '--confirm', { min: 1, max: CONFIRM_SECONDS_MAX, unit: 'seconds' }),
     owner: owner === null ? null : parseOwner(owner, host),
-    targets: groupTargets(targets, host, host.snapshot()),
+    targets: groupTargets(targets, host, snapshot),
     driver,
     reason,
   }

@@ -26,15 +26,15 @@ export interface LiveHost extends Host {
   /** What `perform` would write, in order: for --dry-run and for evidence. */
   writesOf(action: Action): readonly Write[]
   /** What the host does with these functions now: for the safety checks. */
-  usage(addresses: readonly string[]): readonly DeviceUsage[]
+  usage(addresses: readonly string[], programs: Programs): readonly DeviceUsage[]
   /**
    * The groups that these functions are in now, with all their functions and drivers: from links alone, so it
    * never waits for the lock of a device, whatever hangs. Functions that are gone or in no group are left out.
    * @throws IsogroupError permission, io
    */
   groupsOf(addresses: readonly string[]): readonly LiveGroup[]
-  /** Programs that have the group's node or a device of it open. Unknown unless root. */
-  groupUsers(group: string): Fact<readonly Program[]>
+  /** Looks at the open files of all programs, once: on a busy host that is the longest of all looks. */
+  programs(): Programs
   /** Programs that have address spaces for devices open, and of which groups. Unknown unless root. */
   contexts(): Fact<readonly ContextUse[]>
   /**
@@ -112,6 +112,16 @@ export interface DeviceIdentity {
   readonly ids: string
   /** Slots from the root bus down, without bus numbers: "00/01.0/00.0". Stable when buses are renumbered. */
   readonly path: string
+}
+
+/** Who has what open, from one look. Unknown unless root. */
+export interface Programs {
+  /** Those that have the group's node or a device of it open. */
+  readonly usersOf: (group: string) => Fact<readonly Program[]>
+  /** A function that gives those with device files of one of these functions open. */
+  readonly holdersOf: (
+    addresses: readonly string[],
+  ) => (address: string) => Fact<readonly Program[]>
 }
 
 export interface Program {

@@ -27,7 +27,7 @@ describe('linuxLiveHost()', () => {
     }
     const claimed = host.state([CARD, CARD_MATE])
     expect(claimed.devices.map(({ driver }) => driver)).toEqual(['vfio-pci', 'vfio-pci'])
-    expect(host.groupUsers(claimed.group ?? '')).toEqual(known([]))
+    expect(host.programs().usersOf(claimed.group ?? '')).toEqual(known([]))
     for (const address of [CARD, CARD_MATE]) {
       await host.perform({ kind: 'set-override', address, driver: 'e1000e' }, 1000)
       await host.perform({ kind: 'unbind', address, driver: 'vfio-pci' }, 1000)
@@ -39,7 +39,7 @@ describe('linuxLiveHost()', () => {
 
   it('answers everything that a plan asks', () => {
     const host = linuxLiveHost(kernelOf(), 'model')
-    const [usage] = host.usage([DISK])
+    const [usage] = host.usage([DISK], host.programs())
     expect(usage).toMatchObject({ address: DISK, programs: { known: true, value: [] } })
     expect(host.identities([DISK])).toHaveLength(1)
     expect(host.memlock(0)).toEqual(known(8 * 2 ** 20))

@@ -9,7 +9,7 @@ import { deviceWatch } from './device-watch.ts'
 import { readGroupsOf, readGroupState } from './group-state.ts'
 import { readIdentities } from './identities.ts'
 import { linuxHost } from './linux-host.ts'
-import { programsOf, readGroupUsers } from './programs.ts'
+import { readPrograms } from './programs.ts'
 import { readText, required } from './reading.ts'
 import { readStuckEvidence } from './stuck-evidence.ts'
 import { readMemlockOf } from './usage/memory-limit.ts'
@@ -44,12 +44,8 @@ export function linuxLiveHost(
     expectActions: () => kernel.expectWrites(),
     perform: (action, deadline) => perform(kernel, action, deadline),
     writesOf,
-    usage: (addresses) =>
-      readUsage(kernel, addresses, {
-        sshConnection,
-        programsOf: (wanted) => programsOf(kernel, wanted),
-      }),
-    groupUsers: (group) => readGroupUsers(kernel, group),
+    usage: (addresses, { holdersOf }) => readUsage(kernel, addresses, { sshConnection, holdersOf }),
+    programs: () => readPrograms(kernel),
     contexts: () => readContexts(kernel),
     memlock: (uid) => readMemlockOf(kernel, uid),
     stuckEvidence: (address) => readStuckEvidence(kernel, address),

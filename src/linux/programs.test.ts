@@ -5,7 +5,7 @@ import { bootedMachine, CARD, CARD_MATE, USB } from '../model/machine/booted-mac
 import { giveToVfio, groupOf, HandClock, openDevice } from '../model/machine/vfio-user.case.ts'
 import { type ModelKernel, modelKernel } from '../model/model-kernel.ts'
 import type { Model } from '../model/model.ts'
-import { programsOf, readGroupUsers } from './programs.ts'
+import { readPrograms } from './programs.ts'
 import { readStuckEvidence } from './stuck-evidence.ts'
 import { type Paper, paperKernel, papers } from './usage/paper-kernel.case.ts'
 
@@ -34,10 +34,10 @@ const NODES: Paper = { files: { '/dev/vfio/vfio': '', '/dev/vfio/13': '', '/dev/
 const DEVICE = 'anon_inode:[vfio-device]'
 
 function usersOf(group: string, ...running: readonly Running[]) {
-  return readGroupUsers(paperKernel(papers(NODES, ...running.map(program))), group)
+  return readPrograms(paperKernel(papers(NODES, ...running.map(program)))).usersOf(group)
 }
 
-describe('readGroupUsers()', () => {
+describe('usersOf()', () => {
   it('finds who has the node open, with name, user and file', () => {
     const user = { pid: 812, name: 'qemu-system-x86', open: ['/dev/vfio/vfio', '/dev/vfio/13'] }
     expect(usersOf('13', user, { pid: 9, open: ['/dev/null'] })).toEqual(
@@ -80,8 +80,8 @@ describe('readGroupUsers()', () => {
         links: { [`${path}/iommu_group`]: '../../../kernel/iommu_groups/14' },
       }),
     )
-    expect(readGroupUsers(kernel, '14')).toMatchObject({ value: [{ pid: 5 }] })
-    expect(readGroupUsers(kernel, '13')).toEqual(known([]))
+    expect(readPrograms(kernel).usersOf('14')).toMatchObject({ value: [{ pid: 5 }] })
+    expect(readPrograms(kernel).usersOf('13')).toEqual(known([]))
   })
 
   it('is unknown when a program may not be looked at, even if others were found', () => {
@@ -96,11 +96,11 @@ describe('readGroupUsers()', () => {
     const user = { pid: 5, open: ['/dev/vfio/13'] }
     expect(usersOf('13', user, { pid: 6, open: '!ESRCH' })).toMatchObject({ value: [{ pid: 5 }] })
     const ended = papers(NODES, { links: { '/proc/8/fd/3': '/dev/vfio/13' } })
-    expect(readGroupUsers(paperKernel(ended), '13')).toEqual(known([]))
+    expect(readPrograms(paperKernel(ended)).usersOf('13')).toEqual(known([]))
   })
 })
 
-describe('programsOf()', () => {
+describe('holdersOf()', () => {
   const GPU = '0000:01:00.0'
   const HOST = '0000:00:14.0'
   const dir = 'devices/pci0000:00'
@@ -127,7 +127,7 @@ describe('programsOf()', () => {
 
   it('finds programs by the nodes below a function, through other devices too', () => {
     const kernel = paperKernel(papers(hardware, ...running.map(program)))
-    const of = programsOf(kernel, [GPU, HOST, '0000:09:00.0'])
+    const of = readPrograms(kernel).holdersOf([GPU, HOST, '0000:09:00.0'])
     expect(of(GPU)).toEqual(known([{ pid: 700, name: 'Xorg', uid: 0, file: '/dev/dri/card0' }]))
     expect(of(HOST)).toMatchObject({
       value: [{ file: '/dev/bus/usb/001/002' }, { pid: 701, file: '/dev/sda' }],
@@ -143,7 +143,7 @@ describe('programsOf()', () => {
     }
     const kernel = paperKernel(papers(below, program({ pid: 5, open: ['/dev/nvme0n1'] })))
     for (const address of [HOST, GPU]) {
-      expect(programsOf(kernel, [HOST, GPU])(address)).toMatchObject({
+      expect(readPrograms(kernel).holdersOf([HOST, GPU])(address)).toMatchObject({
         value: [{ file: '/dev/nvme0n1' }],
       })
     }
@@ -151,11 +151,11 @@ describe('programsOf()', () => {
 
   it('is unknown when programs or nodes cannot be listed', () => {
     const denied = paperKernel(papers(hardware, program({ pid: 1, open: '!EACCES' })))
-    expect(programsOf(denied, [GPU])(GPU)).toMatchObject({ known: false })
+    expect(readPrograms(denied).holdersOf([GPU])(GPU)).toMatchObject({ known: false })
     const blind = paperKernel(
       papers(hardware, program({ pid: 1, open: [] }), { files: { '/sys/dev/char': '!EACCES' } }),
     )
-    expect(programsOf(blind, [GPU])(GPU)).toEqual({
+    expect(readPrograms(blind).holdersOf([GPU])(GPU)).toEqual({
       known: false,
       why: '/sys/dev/char: EACCES, needs root',
     })
@@ -180,7 +180,7 @@ describe('on a model', () => {
     for (const address of [CARD, CARD_MATE]) await giveToVfio(root, address)
     const group = groupOf(root, CARD)
     const files = (): unknown => {
-      const users = readGroupUsers(root, group)
+      const users = readPrograms(root).usersOf(group)
       return users.known ? users.value.map(({ file }) => file) : users.why
     }
     expect(files()).toEqual([])
@@ -195,7 +195,7 @@ describe('on a model', () => {
   it('an ordinary user does not know', () => {
     const { model, root } = scene()
     const other = root.as(model.createProcess({ name: 'other', uid: 1000 }))
-    expect(readGroupUsers(other, '1')).toMatchObject({ known: false })
+    expect(readPrograms(other).usersOf('1')).toMatchObject({ known: false })
     expect(readStuckEvidence(other, CARD)).toEqual([expect.stringContaining('needs root')])
   })
 

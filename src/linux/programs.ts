@@ -9,16 +9,21 @@
  * /sys/dev/block list every node by number, and the `uevent` of its device has its name (DEVNAME).
  */
 import { type Fact, known, mapFact } from '../base/fact.ts'
-import type { Program } from '../isolation/live-host.ts'
+import type { Program, Programs } from '../isolation/live-host.ts'
 import type { KernelView } from '../kernel/kernel.ts'
 import { nodePath } from './actions.ts'
 import { type OpenFile, readOpenFiles, VFIO_DEVICE, vfioDevicePath } from './open-files.ts'
 import { baseName, readLink, readList, readText } from './reading.ts'
 
-/** Programs that have the node of a group or a device of it open. */
-export function readGroupUsers(kernel: KernelView, group: string): Fact<readonly Program[]> {
-  // Without a node no member is on a VFIO driver, and nobody can have opened any.
-  return mapFact(readOpenFiles(kernel), (files) => usersOf(kernel, group, files))
+/** @param files from one look, which all answers are made of */
+export function readPrograms(
+  kernel: KernelView,
+  files: Fact<readonly OpenFile[]> = readOpenFiles(kernel),
+): Programs {
+  return {
+    usersOf: (group) => mapFact(files, (open) => usersOf(kernel, group, open)),
+    holdersOf: (addresses) => holdersOf(kernel, addresses, files),
+  }
 }
 
 function usersOf(
@@ -27,6 +32,7 @@ function usersOf(
   files: readonly OpenFile[],
 ): readonly Program[] {
   const node = nodePath(group)
+  // Without a node no member is on a VFIO driver, and nobody can have opened any.
   const mayHideHere = kernel.exists(node)
   const withGroup = new Set(files.filter(({ file }) => isGroupNode(file)).map(({ pid }) => pid))
   const using = files.filter((open) => {
@@ -48,12 +54,11 @@ export function groupAt(kernel: KernelView, devicePath: string): string | null {
   return link.known && link.value !== null ? baseName(link.value) : null
 }
 
-/** @returns a function that gives the programs with device files of one of the functions open */
-export function programsOf(
+function holdersOf(
   kernel: KernelView,
   addresses: readonly string[],
+  files: Fact<readonly OpenFile[]>,
 ): (address: string) => Fact<readonly Program[]> {
-  const files = readOpenFiles(kernel)
   if (!files.known) return () => files
   const nodes = nodesBelow(kernel, addresses)
   if (!nodes.known) return () => nodes

@@ -7,11 +7,12 @@
  *       [<0>] vfio_unregister_group_dev+0x1f4/0x2e0 [vfio]
  *       [<0>] device_release_driver_internal+0x1b0/0x210
  */
+import type { Fact } from '../base/fact.ts'
 import type { Program } from '../isolation/live-host.ts'
 import type { KernelView } from '../kernel/kernel.ts'
 import { PCI_DEVICES } from './functions.ts'
 import { type OpenFile, readOpenFiles } from './open-files.ts'
-import { programsOf, readGroupUsers } from './programs.ts'
+import { readPrograms } from './programs.ts'
 import { baseName, readLink, readText } from './reading.ts'
 
 /** Lines for a person, the deeper ones indented; what could not be looked at is said too. */
@@ -19,14 +20,15 @@ export function readStuckEvidence(kernel: KernelView, address: string): readonly
   const files = readOpenFiles(kernel)
   if (!files.known) return [files.why]
   const writers = files.value.filter(({ file }) => file.startsWith('/sys/'))
-  return [...holderLines(kernel, address), ...writers.flatMap((open) => writerLines(kernel, open))]
+  const { usersOf, holdersOf } = readPrograms(kernel, files)
+  const link = readLink(kernel, `${PCI_DEVICES}/${address}/iommu_group`)
+  const users = link.known && link.value !== null ? usersOf(baseName(link.value)) : null
+  const holders = holderLines([users, holdersOf([address])(address)])
+  return [...holders, ...writers.flatMap((open) => writerLines(kernel, open))]
 }
 
-function holderLines(kernel: KernelView, address: string): readonly string[] {
-  const link = readLink(kernel, `${PCI_DEVICES}/${address}/iommu_group`)
-  const group = link.known && link.value !== null ? baseName(link.value) : null
-  const users = group === null ? null : readGroupUsers(kernel, group)
-  const lines = [users, programsOf(kernel, [address])(address)].flatMap((found) => {
+function holderLines(looks: readonly (Fact<readonly Program[]> | null)[]): readonly string[] {
+  const lines = looks.flatMap((found) => {
     if (found === null) return []
     return found.known ? found.value.map(holderLine) : [found.why]
   })

@@ -10,7 +10,7 @@ async function usesOf(
   addresses: readonly string[],
 ): Promise<readonly DeviceUsage[]> {
   const { kernel } = await openModel(machine)
-  return readUsage(kernel, addresses, { sshConnection: null, programsOf: () => () => known([]) })
+  return readUsage(kernel, addresses, { sshConnection: null, holdersOf: () => () => known([]) })
 }
 
 function valuesOf<T>(fact: Fact<T> | undefined): T {

@@ -8,7 +8,7 @@
  * is known is on the host and in the records alone, so the guard can be killed and started again at any time.
  */
 import { IsogroupError } from '../base/errors.ts'
-import type { DeviceWatch } from '../isolation/live-host.ts'
+import type { DeviceWatch, Programs } from '../isolation/live-host.ts'
 import type { Protection } from '../isolation/ownership/protection.ts'
 import type { ClaimRecord } from './claim-record.ts'
 import { isUnconfirmed } from './confirmation.ts'
@@ -126,28 +126,32 @@ export class Guard {
       const records = store.all().flatMap(({ record }) => {
         return record?.bootId === bootId && record.state === 'claimed' ? [record] : []
       })
-      for (const record of records) await this.#lookAt(record)
+      if (records.length > 0) {
+        const programs = host.programs()
+        for (const record of records) await this.#lookAt(record, programs)
+      }
       this.#forgetOthers(records)
     } finally {
       unlock()
     }
   }
 
-  async #lookAt(record: ClaimRecord): Promise<void> {
+  async #lookAt(record: ClaimRecord, programs: Programs): Promise<void> {
     if (isUnconfirmed(record, this.#parts.clock.now())) {
       const { left } = await takeBack(this.#parts, record, null)
       this.#say({ kind: 'unconfirmed', claim: record.id, left })
       return
     }
     let now = record
-    for (let at = 0; at < record.groups.length; at++) now = await this.#keep(now, at)
+    for (let at = 0; at < record.groups.length; at++) now = await this.#keep(now, at, programs)
   }
 
-  async #keep(record: ClaimRecord, at: number): Promise<ClaimRecord> {
+  async #keep(record: ClaimRecord, at: number, programs: Programs): Promise<ClaimRecord> {
     const said: GroupEvent[] = []
     const parts = {
       ...this.#parts,
       limit: this.#limit,
+      programs,
       say: (event: GroupEvent) => void said.push(event),
     }
     const key = `${record.id} ${String(at)}`

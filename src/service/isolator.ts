@@ -190,8 +190,9 @@ function heldClaims(all: readonly StoredClaim[], host: LiveHost): readonly HeldC
 
 function viewsOf(all: readonly StoredClaim[], host: LiveHost): readonly ClaimView[] {
   const bootId = host.bootId()
+  const programs = host.programs()
   return all.map(({ id, record }) => {
     if (record === null) return damagedView(id)
-    return record.bootId === bootId ? lookAtClaim(host, record) : historyView(record)
+    return record.bootId === bootId ? lookAtClaim(host, programs, record) : historyView(record)
   })
 }

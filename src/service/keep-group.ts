@@ -11,7 +11,7 @@
  */
 import { IsogroupError } from '../base/errors.ts'
 import { known } from '../base/fact.ts'
-import type { DeviceIdentity } from '../isolation/live-host.ts'
+import type { DeviceIdentity, Programs } from '../isolation/live-host.ts'
 import { type Protection, protectionOf } from '../isolation/ownership/protection.ts'
 import { type Action, describeAction } from '../isolation/transaction/action.ts'
 import { stepsTo } from '../isolation/transaction/steps.ts'
@@ -29,6 +29,8 @@ import { stepperOf } from './stepper-of.ts'
 export interface KeptParts extends Parts {
   readonly limit: RepairLimit
   readonly say: (event: GroupEvent) => void
+  /** From one look for all groups. */
+  readonly programs: Programs
 }
 
 export interface GroupLook {
@@ -49,14 +51,14 @@ export async function keepGroup(
 ): Promise<GroupLook> {
   const grown = await takeNewcomers(parts, record, at)
   const { record: after, left } = await repair(parts, grown, at)
-  const { host } = parts
+  const { host, programs } = parts
   const [live] = host.groupsOf(addressesOf(groupAt(after, at)))
   if (live === undefined) {
     const gone = 'none of its devices is on the host'
     return { record: after, group: null, protection: 'broken', left: [gone] }
   }
   const drivers = live.members.map(({ driver }) => known(driver))
-  const users = host.groupUsers(live.group)
+  const users = programs.usersOf(live.group)
   const protection = protectionOf({ drivers, whole: left.length === 0, users })
   return { record: after, group: live.group, protection, left }
 }

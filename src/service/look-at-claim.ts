@@ -5,14 +5,15 @@
  * driver_override, and on Linux 6.1 not even its uevent, so there is no snapshot.
  */
 import { type Fact, known, unknown } from '../base/fact.ts'
-import type { LiveHost, Program } from '../isolation/live-host.ts'
+import type { LiveHost, Program, Programs } from '../isolation/live-host.ts'
 import { changesBetween } from '../isolation/ownership/fingerprint.ts'
 import { type Protection, protectionOf, weakest } from '../isolation/ownership/protection.ts'
 import type { ClaimedGroup, ClaimRecord } from './claim-record.ts'
 import { type ClaimView, type ClaimViewGroup, recordedView } from './claim-view.ts'
 
-export function lookAtClaim(host: LiveHost, record: ClaimRecord): ClaimView {
-  const looks = record.groups.map((claimed) => lookAtGroup(host, claimed))
+/** @param programs from one look for all claims */
+export function lookAtClaim(host: LiveHost, programs: Programs, record: ClaimRecord): ClaimView {
+  const looks = record.groups.map((claimed) => lookAtGroup(host, programs, claimed))
   return {
     ...recordedView(record),
     groups: looks.map(({ view }) => view),
@@ -29,13 +30,13 @@ interface GroupLook {
   readonly changes: readonly string[]
 }
 
-function lookAtGroup(host: LiveHost, claimed: ClaimedGroup): GroupLook {
+function lookAtGroup(host: LiveHost, programs: Programs, claimed: ClaimedGroup): GroupLook {
   const { before, target, fingerprint } = claimed
   const groups = host.groupsOf(target.devices.map(({ address }) => address))
   const ids = groups.map(({ group }) => group)
   const members = groups.flatMap((group) => group.members)
   const drivers = new Map(members.map(({ address, driver }) => [address, driver]))
-  const users = together(ids.map((id) => host.groupUsers(id)))
+  const users = together(ids.map((id) => programs.usersOf(id)))
   const strayed = target.devices.flatMap(({ address, present, driver }) => {
     const now = drivers.get(address)
     return !present || now === undefined ? [] : strayLine(address, now, driver)

@@ -1,5 +1,6 @@
 /** `claim TARGET...`: gives whole groups to a user, all or nothing. */
 import { IsogroupError } from '../../base/errors.ts'
+import type { PciFunction } from '../../isolation/host.ts'
 import type { LiveHost } from '../../isolation/live-host.ts'
 import type { Plan } from '../../isolation/plan/plan.ts'
 import type { ClaimRequest } from '../../isolation/plan/request.ts'
@@ -29,34 +30,42 @@ export async function run(
     checkPermission(invocation)
     parts.host.expectActions()
   }
-  const request = claimRequest(args, options, parts.host)
+  const snapshot = parts.host.snapshot()
+  const request = claimRequest(args, options, parts.host, snapshot)
+  const plan = parts.isolator.plan(request)
+  const show = (shown: Plan): void => showPlan(invocation, shown, snapshot.functions)
   if (isDry) {
-    dryRun(invocation, parts.isolator.plan(request), parts.host)
+    dryRun(invocation, plan, parts.host, show)
     return
   }
-  const plan = parts.isolator.plan(request)
   if (plan.verdict === 'ready') {
-    if (!invocation.json || options['yes'] !== true) showPlan(invocation, plan, parts.host)
+    if (!invocation.json || options['yes'] !== true) show(plan)
     await checkConsent(invocation, plan, options['yes'] === true)
   }
-  report(invocation, await carryOut(invocation, parts, plan, request), parts.host)
+  report(invocation, await carryOut(invocation, parts, plan, request), parts.host, show)
 }
 
+type ShowPlan = (plan: Plan) => void
+
 /** The exact writes; when the answer is no, what is in the way. */
-function dryRun(invocation: Invocation, plan: Plan, host: LiveHost): void {
+function dryRun(invocation: Invocation, plan: Plan, host: LiveHost, show: ShowPlan): void {
   const { out, err, json } = invocation
-  if (json) printJson(out, 'Plan', { host: host.snapshot().source, ...planJson(plan, host) })
+  if (json) printJson(out, 'Plan', { host: host.source, ...planJson(plan, host) })
   else if (plan.verdict === 'ready') out.print(writeLines(plan, host, out))
   if (plan.verdict === 'refused') {
-    if (!json) showPlan(invocation, plan, host)
+    if (!json) show(plan)
     throw new AnsweredError('refused', verdictText(plan), refusalHint(plan))
   }
   if (!json) err.print(hanging('', `${verdictText(plan)}; nothing was changed`, err.width))
 }
 
 /** What will be done, for whoever is going to be asked, or reads the log later. */
-function showPlan({ err, numeric }: Invocation, plan: Plan, host: LiveHost): void {
-  err.print([...planLines(plan, deviceLayout(err, numeric, host.snapshot().functions)), ''])
+function showPlan(
+  { err, numeric }: Invocation,
+  plan: Plan,
+  functions: readonly PciFunction[],
+): void {
+  err.print([...planLines(plan, deviceLayout(err, numeric, functions)), ''])
 }
 
 /** No terminal and no --yes means no. @throws IsogroupError refused */
@@ -89,11 +98,15 @@ async function carryOut(
   )
 }
 
-function report(invocation: Invocation, outcome: ClaimOutcome, host: LiveHost): void {
+function report(
+  invocation: Invocation,
+  outcome: ClaimOutcome,
+  host: LiveHost,
+  show: ShowPlan,
+): void {
   const { out, err, json } = invocation
   if (json) {
-    const { source } = host.snapshot()
-    printJson(out, 'ClaimResult', { host: source, ...claimResultJson(outcome, host) })
+    printJson(out, 'ClaimResult', { host: host.source, ...claimResultJson(outcome, host) })
   }
   const { plan } = outcome
   switch (outcome.kind) {
@@ -105,7 +118,7 @@ function report(invocation: Invocation, outcome: ClaimOutcome, host: LiveHost): 
       err.print(hanging('', verdictText(plan), err.width))
       return
     case 'refused':
-      if (!json) showPlan(invocation, plan, host)
+      if (!json) show(plan)
       throw new AnsweredError(
         'refused',
         `${verdictText(plan)}; nothing was changed`,

@@ -190,7 +190,8 @@ async function checkedPersistence(
     )
   }
   const { checkPersistence, persistenceNotes } = await import('../../service/export/persistence.ts')
-  const usage = live.usage(groups.flatMap(({ devices }) => devices.map(({ fn }) => fn.address)))
+  const addresses = groups.flatMap(({ devices }) => devices.map(({ fn }) => fn.address))
+  const usage = live.usage(addresses, live.programs())
   checkPersistence(usage)
   return persistenceNotes(usage)
 }

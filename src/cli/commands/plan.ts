@@ -16,11 +16,11 @@ export async function run(
   options: CommandOptions,
 ): Promise<void> {
   const { host, isolator } = await openParts(invocation, options)
-  const plan = isolator.plan(claimRequest(args, options, host))
+  const snapshot = host.snapshot()
+  const plan = isolator.plan(claimRequest(args, options, host, snapshot))
   const { out, err, json, numeric } = invocation
-  const { source, functions } = host.snapshot()
-  if (json) printJson(out, 'Plan', { host: source, ...planJson(plan, host) })
-  else out.print(planLines(plan, deviceLayout(out, numeric, functions)))
+  if (json) printJson(out, 'Plan', { host: host.source, ...planJson(plan, host) })
+  else out.print(planLines(plan, deviceLayout(out, numeric, snapshot.functions)))
   const verdict = verdictText(plan)
   if (plan.verdict === 'refused') throw new AnsweredError('refused', verdict, refusalHint(plan))
   if (json) return

@@ -46,14 +46,20 @@ export function readPlanFacts(
   const groups = groupsOf(request, assessment)
   const functions = groups.flatMap(({ members }) => members)
   const moved = functions.filter((node) => fateOf(node, request.driver) === 'move')
+  const programs = host.programs()
   return {
     snapshot,
     assessment,
     readiness: host.readiness(),
     details: byAddress(host.details(functions.map(({ address }) => address))),
-    usage: byAddress(host.usage(moved.map(({ address }) => address))),
+    usage: byAddress(
+      host.usage(
+        moved.map(({ address }) => address),
+        programs,
+      ),
+    ),
     states: new Map(groups.map((group) => [group.id, host.state(heldBy(group, request.driver))])),
-    users: new Map(groups.map(({ id }) => [id, host.groupUsers(id)])),
+    users: new Map(groups.map(({ id }) => [id, programs.usersOf(id)])),
     memlock: request.owner === null ? known(null) : host.memlock(request.owner.uid),
     driverLoaded: host.hasDriver(request.driver),
     claims,

@@ -110,7 +110,10 @@ export function liveHost(host: PlanHost): LiveHost {
       addresses.map((address) => ({ ...freeUsage(address), ...host.usage?.[address] })),
     groupsOf: never,
     contexts: () => known([]),
-    groupUsers: () => host.users ?? known([]),
+    programs: () => ({
+      usersOf: () => host.users ?? known([]),
+      holdersOf: () => () => known([]),
+    }),
     memlock: () => host.memlock ?? known(null),
     hasDriver: (driver) => (host.drivers ?? ['vfio-pci']).includes(driver),
     expectActions: never,

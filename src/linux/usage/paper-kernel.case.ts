@@ -54,7 +54,7 @@ export function papers(...parts: readonly Paper[]): Paper {
 
 export const NOBODY: UsageEnvironment = {
   sshConnection: null,
-  programsOf: () => () => known([]),
+  holdersOf: () => () => known([]),
 }
 
 interface BlockPaper {

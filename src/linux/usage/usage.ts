@@ -3,7 +3,7 @@
  * could not be looked at is unknown and not nothing.
  */
 import { type Fact, known, mapFact, unknown } from '../../base/fact.ts'
-import type { DeviceUsage, Program } from '../../isolation/live-host.ts'
+import type { DeviceUsage, Programs } from '../../isolation/live-host.ts'
 import type { KernelView } from '../../kernel/kernel.ts'
 import { readSriov } from '../details.ts'
 import { disksOf, readDisks } from './disks.ts'
@@ -14,24 +14,21 @@ import { loginsOf, networksOf, readNetworks } from './networks.ts'
 export interface UsageEnvironment {
   /** SSH_CONNECTION of the caller: "10.0.0.5 50022 10.0.0.1 22"; null when it has none (sudo drops it). */
   readonly sshConnection: string | null
-  /** Programs with device files of each function open. */
-  readonly programsOf: (
-    addresses: readonly string[],
-  ) => (address: string) => Fact<readonly Program[]>
+  readonly holdersOf: Programs['holdersOf']
 }
 
 /** Everything about the host is read once, however many functions are asked for. */
 export function readUsage(
   kernel: KernelView,
   addresses: readonly string[],
-  { sshConnection, programsOf }: UsageEnvironment,
+  { sshConnection, holdersOf }: UsageEnvironment,
 ): readonly DeviceUsage[] {
   if (addresses.length === 0) return []
   const disks = readDisks(kernel)
   const networks = readNetworks(kernel, sshConnection)
   const displays = readDisplays(kernel)
   const keyboards = readKeyboards(kernel)
-  const programs = programsOf(addresses)
+  const holders = holdersOf(addresses)
   return addresses.map((address) => ({
     address,
     disks: disks.known ? disksOf(address, disks.value) : disks,
@@ -39,7 +36,7 @@ export function readUsage(
     displays: displays.known ? displaysOf(kernel, address, displays.value) : displays,
     keyboards: mapFact(keyboards, (all) => keyboardsOf(address, all)),
     logins: mapFact(networks, (all) => loginsOf(address, all)),
-    programs: programs(address),
+    programs: holders(address),
     virtualFunctions: virtualFunctionsOf(kernel, address),
   }))
 }
