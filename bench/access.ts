@@ -10,7 +10,7 @@ import type { Machine } from '../lab/qemu.ts'
 import { endpoint, rootPort, slotOf } from '../lab/topology.ts'
 import { bootBenchGuest, buildForGuest, type GuestPrograms, prepareLab } from './bench-guest.ts'
 import type { Bench, Benchmark, Measured } from './benchmark.ts'
-import { needsCompiler } from './compile-c.ts'
+import { COMPILER, needsCompiler } from './compile-c.ts'
 import { median } from './measure.ts'
 
 const EDU_COUNT = 8
@@ -93,13 +93,13 @@ export const ACCESS_BENCHMARKS: readonly Benchmark[] = [
   {
     name: 'access-merge',
     title: `256 MiB for ${String(EDU_COUNT)} groups in one context / for one group`,
-    ...{ bound: 1.15, goal: null, unit: '', obstacle: needsCompiler },
+    ...{ bound: 1.15, goal: null, unit: '', tools: [COMPILER], obstacle: needsCompiler },
     measure: measureMerging,
   },
   {
     name: 'access-call',
     title: 'an ioctl that does nothing, on this processor / from C',
-    ...{ bound: null, goal: null, unit: '', obstacle: needsCompiler },
+    ...{ bound: null, goal: null, unit: '', tools: [COMPILER], obstacle: needsCompiler },
     measure: measureCall,
   },
 ]
@@ -112,7 +112,7 @@ function against(
   figure: string,
 ): Benchmark {
   return {
-    ...{ name, title, bound, goal: null, unit: '', obstacle: needsCompiler },
+    ...{ name, title, bound, goal: null, unit: '', tools: [COMPILER], obstacle: needsCompiler },
     measure: async (bench) =>
       compare(await inTurns(await theGuest(bench), words, bench.rounds), figure),
   }

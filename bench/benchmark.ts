@@ -1,4 +1,5 @@
 /** What a benchmark is: a figure, and the bound it must keep. */
+import type { Tool } from '../lab/packages.ts'
 
 /** What a benchmark may use. */
 export interface Bench {
@@ -22,6 +23,8 @@ export interface Benchmark {
   readonly goal: number | null
   /** '' = a ratio; ns = nanoseconds for one operation. */
   readonly unit: '' | 'MiB' | 'ns'
+  /** What it runs beside the lab's programs. What is missing is installed first, where that can be done. */
+  readonly tools?: readonly Tool[]
   /** Why it cannot be measured here; null when it can. */
   readonly obstacle: () => string | null
   readonly measure: (bench: Bench) => Promise<Measured>

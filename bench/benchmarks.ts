@@ -89,9 +89,10 @@ function against(
   peer: Peer,
   functions: number,
   surroundings: 'same' | 'sys',
-): Pick<Benchmark, 'unit' | 'obstacle' | 'measure'> {
+): Pick<Benchmark, 'unit' | 'tools' | 'obstacle' | 'measure'> {
   return {
     unit: '',
+    tools: [peer.tool],
     obstacle: () => whyNot(peer),
     measure: (bench) => {
       const host = bench.host(functions)

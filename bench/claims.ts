@@ -13,8 +13,8 @@ import { bridge, endpoint, rootPort, slotOf } from '../lab/topology.ts'
 import { bootBenchGuest, type GuestPrograms, prepareLab } from './bench-guest.ts'
 import type { Bench, Benchmark, Measured } from './benchmark.ts'
 import type { ClaimTimes } from './claim-times.ts'
-import { needsCompiler } from './compile-c.ts'
-import { copyPeers } from './guest-peers.ts'
+import { COMPILER, needsCompiler } from './compile-c.ts'
+import { copyPeers, GUEST_PEERS } from './guest-peers.ts'
 import { median } from './measure.ts'
 
 const VIRTUAL_FUNCTIONS = 64
@@ -57,6 +57,7 @@ export const CLAIM_BENCHMARKS: readonly Benchmark[] = [
     bound: 1.25,
     goal: null,
     unit: '',
+    tools: [COMPILER, ...GUEST_PEERS],
     obstacle: needsCompiler,
     measure: async (bench) => compareFour((await timesFor(bench)).four),
   },
@@ -66,6 +67,7 @@ export const CLAIM_BENCHMARKS: readonly Benchmark[] = [
     bound: 1.25,
     goal: null,
     unit: '',
+    tools: [COMPILER, ...GUEST_PEERS],
     obstacle: needsCompiler,
     measure: async (bench) => compareMany((await timesFor(bench)).many),
   },

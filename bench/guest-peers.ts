@@ -5,6 +5,16 @@
 import { spawnSync } from 'node:child_process'
 import { copyFileSync, existsSync, mkdirSync, realpathSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import type { Tool } from '../lab/packages.ts'
+
+/** The two, and what they call that the packages do not depend on. */
+export const GUEST_PEERS: readonly Tool[] = [
+  { program: 'driverctl', packages: ['driverctl'] },
+  { program: 'dpdk-devbind.py', packages: ['dpdk'] },
+  { program: 'lspci', packages: ['pciutils'] },
+  { program: 'udevadm', packages: ['udev'] },
+  { program: 'ip', packages: ['iproute2'] },
+]
 
 /** Interpreters, and what the two scripts call. */
 const PROGRAMS = [

@@ -8,11 +8,14 @@
  *     --json             one JSON object instead of text
  *     --check            exit code 1 when a bound is not kept
  *     --write N FOLDER   only write a synthetic host of N functions
+ *
+ * Peers and the compiler are installed where the lab would install its programs: as root on Debian or Ubuntu.
  */
 import { existsSync, mkdtempSync, rmSync, statfsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { prepareTools, type Tool } from '../lab/packages.ts'
 import type { Bench, Benchmark, Measured } from './benchmark.ts'
 import { BENCHMARKS } from './benchmarks.ts'
 import { PROGRAM } from './peers.ts'
@@ -70,7 +73,9 @@ async function benchmark(): Promise<number> {
   const bench = benchIn(folder, rounds, ends)
   try {
     const results: Result[] = []
-    for (const one of BENCHMARKS.filter(({ name }) => values.only?.includes(name) ?? true)) {
+    const wanted = BENCHMARKS.filter(({ name }) => values.only?.includes(name) ?? true)
+    await installTools(wanted.flatMap(({ tools = [] }) => tools))
+    for (const one of wanted) {
       const result = await runBenchmark(one, bench)
       if (!values.json) process.stdout.write(describe(result))
       results.push(result)
@@ -81,6 +86,14 @@ async function benchmark(): Promise<number> {
     for (const end of ends) await end()
     rmSync(folder, { recursive: true, force: true })
   }
+}
+
+/** Without them a benchmark says for itself what it lacks. */
+async function installTools(tools: readonly Tool[]): Promise<void> {
+  const readiness = await prepareTools(tools)
+  const said = readiness.ready ? readiness.installed : [readiness.reason]
+  if (said.length === 0) return
+  process.stderr.write(`${readiness.ready ? 'installed ' : ''}${said.join(' ')}\n`)
 }
 
 async function runBenchmark(one: Benchmark, bench: Bench): Promise<Result> {

@@ -5,12 +5,11 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Tool } from '../lab/packages.ts'
 import type { Contender } from './measure.ts'
 
 export interface Peer {
-  readonly name: string
-  /** Debian package that has it. */
-  readonly package: string
+  readonly tool: Tool
   readonly contender: (host: string, functions: number) => Contender
 }
 
@@ -20,8 +19,7 @@ export const PROGRAM: string = join(import.meta.dirname, '../dist/cli/main.js')
 const SEARCH_PATH = [...(process.env['PATH'] ?? '').split(':'), '/usr/sbin', '/usr/local/sbin']
 
 export const LSPCI: Peer = {
-  name: 'lspci',
-  package: 'pciutils',
+  tool: { program: 'lspci', packages: ['pciutils'] },
   contender: (host, functions) => ({
     name: 'lspci -Dvmmnnk',
     command: locate('lspci') ?? 'lspci',
@@ -31,8 +29,7 @@ export const LSPCI: Peer = {
 }
 
 export const DEVBIND: Peer = {
-  name: 'dpdk-devbind.py',
-  package: 'dpdk',
+  tool: { program: 'dpdk-devbind.py', packages: ['dpdk'] },
   contender: (host) =>
     onSys(host, {
       name: 'dpdk-devbind.py -s',
@@ -47,8 +44,7 @@ export const DEVBIND: Peer = {
 }
 
 export const DRIVERCTL: Peer = {
-  name: 'driverctl',
-  package: 'driverctl',
+  tool: { program: 'driverctl', packages: ['driverctl'] },
   contender: (host, functions) =>
     onSys(host, {
       name: 'driverctl -v list-devices',
@@ -95,14 +91,15 @@ export function onSys(host: string, contender: Contender): Contender {
 
 /** Why a peer cannot be measured here, with what to do; null when it can. */
 export function whyNot(peer: Peer): string | null {
-  if (locate(peer.name) === null) {
-    return `${peer.name} is not installed: apt-get install --no-install-recommends ${peer.package}`
+  const { program, packages } = peer.tool
+  if (locate(program) === null) {
+    return `${program} is not installed: apt-get install --no-install-recommends ${packages.join(' ')}`
   }
   if (peer === LSPCI) return null
   const probe = spawnSync('unshare', ['-m', 'true'])
   return probe.status === 0
     ? null
-    : `${peer.name} reads only /sys, and unshare -m is not permitted: run as root`
+    : `${program} reads only /sys, and unshare -m is not permitted: run as root`
 }
 
 function locate(name: string): string | null {

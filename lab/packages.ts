@@ -9,21 +9,22 @@ import { accessSync, constants, existsSync, readFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { runOrThrow } from './process.ts'
 
-type Tool = {
+export interface Tool {
   readonly program: string
-  readonly packageName: string
+  /** Debian's packages that it needs: the one that has it, and what that one only recommends. */
+  readonly packages: readonly string[]
 }
 
 const tools: readonly Tool[] = [
-  { program: 'qemu-system-x86_64', packageName: 'qemu-system-x86' },
-  { program: 'busybox', packageName: 'busybox-static' },
-  { program: 'depmod', packageName: 'kmod' },
-  { program: 'xz', packageName: 'xz-utils' },
-  { program: 'zstd', packageName: 'zstd' },
-  { program: 'dpkg', packageName: 'dpkg' },
-  { program: 'apt-get', packageName: 'apt' },
-  { program: 'apt-cache', packageName: 'apt' },
-  { program: 'ldd', packageName: 'libc-bin' },
+  { program: 'qemu-system-x86_64', packages: ['qemu-system-x86'] },
+  { program: 'busybox', packages: ['busybox-static'] },
+  { program: 'depmod', packages: ['kmod'] },
+  { program: 'xz', packages: ['xz-utils'] },
+  { program: 'zstd', packages: ['zstd'] },
+  { program: 'dpkg', packages: ['dpkg'] },
+  { program: 'apt-get', packages: ['apt'] },
+  { program: 'apt-cache', packages: ['apt'] },
+  { program: 'ldd', packages: ['libc-bin'] },
 ]
 
 export type Readiness =
@@ -50,13 +51,13 @@ function findProgram(program: string): string | undefined {
 export function requireProgram(program: string): string {
   const path = findProgram(program)
   if (path !== undefined) return path
-  const packageName = tools.find((tool) => tool.program === program)?.packageName ?? program
-  throw new Error(`${program} is not installed: apt-get install ${packageName}`)
+  const packages = tools.find((tool) => tool.program === program)?.packages ?? [program]
+  throw new Error(`${program} is not installed: apt-get install ${packages.join(' ')}`)
 }
 
-function missingPackages(): readonly string[] {
-  const missing = tools.filter((tool) => findProgram(tool.program) === undefined)
-  return [...new Set(missing.map((tool) => tool.packageName))]
+function missingPackages(wanted: readonly Tool[]): readonly string[] {
+  const missing = wanted.filter((tool) => findProgram(tool.program) === undefined)
+  return [...new Set(missing.flatMap((tool) => tool.packages))]
 }
 
 function isDebianFamily(): boolean {
@@ -70,7 +71,12 @@ export async function prepareHost(): Promise<Readiness> {
     const found = `${process.platform} on ${process.arch}`
     return { ready: false, reason: `the lab needs Linux on x86-64, this is ${found}` }
   }
-  const missing = missingPackages()
+  return prepareTools(tools)
+}
+
+/** Installs those that are not there, or says in words why it cannot. */
+export async function prepareTools(wanted: readonly Tool[]): Promise<Readiness> {
+  const missing = missingPackages(wanted)
   if (missing.length === 0) return { ready: true, installed: [] }
   const list = missing.join(' ')
   if (!isDebianFamily()) {
@@ -84,7 +90,7 @@ export async function prepareHost(): Promise<Readiness> {
   } catch (error) {
     return { ready: false, reason: `could not install ${list}: ${String(error)}` }
   }
-  const stillMissing = missingPackages()
+  const stillMissing = missingPackages(wanted)
   if (stillMissing.length > 0) {
     return { ready: false, reason: `installed, but still missing ${stillMissing.join(' ')}` }
   }
