@@ -24,6 +24,8 @@ export interface Interface {
 export type Interfaces = ReadonlyMap<string, Interface>
 
 const CLASS = '/sys/class/net'
+/** A file among the links, once the bonding driver is there (drivers/net/bonding/bond_sysfs.c). */
+const BONDS = 'bonding_masters'
 const UPPER = 'upper_'
 /** Of the interface flags, include/uapi/linux/if.h. */
 const IFF_UP = 1
@@ -33,10 +35,10 @@ export function readInterfaces(kernel: KernelView): Fact<Interfaces> {
   if (!names.known) return names
   const interfaces = new Map<string, Interface>()
   for (const name of [...(names.value ?? [])].sort()) {
+    if (name === BONDS) continue
     const path = readLink(kernel, `${CLASS}/${name}`)
     if (!path.known) return path
-    // bonding_masters is a file among the links.
-    if (path.value === null || name === 'bonding_masters') continue
+    if (path.value === null) continue
     const entries = readList(kernel, `${CLASS}/${name}`)
     if (!entries.known) return entries
     const flags = readText(kernel, `${CLASS}/${name}/flags`)

@@ -103,6 +103,7 @@ describe('networks of a function', () => {
   it('carry what is on bonds, bridges and VLANs above', () => {
     const parts = [
       net('eth0', CARD_DIR, { upper_bond0: '' }),
+      { files: { '/sys/class/net/bonding_masters': 'bond0\n' } },
       net('bond0', 'virtual/net', { 'bonding/mode': '', 'upper_bond0.7': '' }),
       net('bond0.7', 'virtual/net', { upper_br0: '' }),
       net('br0', 'virtual/net', { 'bridge/stp_state': '' }),

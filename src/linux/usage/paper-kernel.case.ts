@@ -28,7 +28,9 @@ export function paperKernel({ files = {}, links = {} }: Paper): KernelView {
     read: (path) => encodeUtf8(text(path)),
     link(path) {
       const found = links[path]
-      if (found === undefined) throw new KernelError('ENOENT', 'link', path)
+      if (found === undefined) {
+        throw new KernelError(path in files ? 'EINVAL' : 'ENOENT', 'link', path)
+      }
       if (found.startsWith('!')) throw new KernelError(found.slice(1), 'link', path)
       return found
     },
