@@ -49,16 +49,19 @@ export function readDiskUses(kernel: KernelView, devices: BlockDevices): Fact<Di
     const isKnown = found.get(name)?.some(({ use }) => use !== 'open') ?? false
     if (!isKnown) add(name, { use: 'open', detail })
   }
-  for (const path of swapPaths(swaps.value ?? '')) {
-    for (const name of onWhich(kernel, path, mounts.value, names)) {
-      add(name, { use: 'swap', detail: path })
-    }
+  const unseen = mounts.value.incomplete
+  let incomplete = unseen === null ? null : `mounts of other programs: ${unseen}`
+  for (const area of swapAreas(swaps.value ?? '')) {
+    const below = belowSwap(kernel, area, mounts.value, names)
+    if (below.size === 0 && area.isDevice)
+      incomplete ??= `swap is on ${area.path}, which is no block device here`
+    for (const name of below) add(name, { use: 'swap', detail: area.path })
   }
   for (const { name, pool } of pools.value) add(name, { use: 'zfs', detail: pool })
   return known({
     uses: found,
     loops: loopsBelow(kernel, devices, mounts.value, names),
-    incomplete: mounts.value.incomplete,
+    incomplete,
   })
 }
 
@@ -81,6 +84,8 @@ function deviceNames(devices: BlockDevices): DeviceNames {
 }
 
 const LINKS_MAX = 8
+/** What the kernel adds to the path of a file that is gone (fs/d_path.c). */
+const DELETED = / \(deleted\)$/
 
 /** The block device that a path below /dev means; null when it means none. */
 function resolve(kernel: KernelView, path: string, names: DeviceNames): string | null {
@@ -157,15 +162,33 @@ function detailOf({ at, seenBy }: Mount): string {
   return seenBy === null ? at : `${at} (seen by ${seenBy})`
 }
 
-/** First words of the lines below the heading. */
-function swapPaths(text: string): string[] {
+interface SwapArea {
+  /** As the program that switched it on sees it: in a container, or below another root, it is not ours. */
+  readonly path: string
+  readonly isDevice: boolean
+}
+
+/** Lines below the heading: path with blanks as \040, "partition" or "file", ... (mm/swapfile.c, swap_show). */
+function swapAreas(text: string): readonly SwapArea[] {
   return text
     .split('\n')
     .slice(1)
     .flatMap((line) => {
-      const path = line.split(/\s/, 1)[0] ?? ''
-      return path === '' ? [] : [unescaped(path)]
+      const [path = '', type = ''] = line.split(/\s+/)
+      if (path === '') return []
+      return [{ path: unescaped(path).replace(DELETED, ''), isDevice: type === 'partition' }]
     })
+}
+
+function belowSwap(
+  kernel: KernelView,
+  { path, isDevice }: SwapArea,
+  mounts: Mounts,
+  names: DeviceNames,
+): ReadonlySet<string> {
+  if (!isDevice) return onWhich(kernel, path, mounts, names)
+  const device = resolve(kernel, path, names) ?? baseName(path)
+  return names.has(device) ? new Set([device]) : new Set()
 }
 
 /** The devices that a path is or lies on. */
@@ -199,7 +222,7 @@ function loopsBelow(
   const loops = new Map<string, string[]>()
   for (const { name, backingFile } of devices.values()) {
     if (backingFile === null) continue
-    const file = backingFile.replace(/ \(deleted\)$/, '')
+    const file = backingFile.replace(DELETED, '')
     for (const below of onWhich(kernel, file, mounts, names)) {
       loops.set(below, [...(loops.get(below) ?? []), name])
     }

@@ -80,8 +80,8 @@ describe('disks of a function', () => {
 
   it('are swapped to as a partition, a mapped device or a file', () => {
     const header = 'Filename Type Size Used Priority\n'
-    const swaps = (path: string): Paper => ({
-      files: { '/proc/swaps': `${header}${path} partition 1 0 -2\n` },
+    const swaps = (path: string, type = 'partition'): Paper => ({
+      files: { '/proc/swaps': `${header}${path} ${type} 1 0 -2\n` },
     })
     const root = mounted('8:1 / ext4 /dev/sda1', '259:3 /srv ext4 /dev/nvme0n1p3')
     expect(disksOf(NVME, nvme(), root, swaps('/dev/nvme0n1p2'))).toContainEqual({
@@ -89,19 +89,30 @@ describe('disks of a function', () => {
       use: 'swap',
       detail: '/dev/nvme0n1p2',
     })
-    expect(disksOf(NVME, nvme(), root, swaps('/srv/swap.img'))).toContainEqual({
+    expect(disksOf(NVME, nvme(), root, swaps('/srv/swap.img', 'file'))).toContainEqual({
       name: 'nvme0n1p3',
       use: 'swap',
       detail: '/srv/swap.img',
     })
     // Lies on sda, although its name begins like the mount's.
-    expect(disksOf(NVME, nvme(), root, swaps('/srvx/swap.img')).map(({ use }) => use)).toEqual([
-      'mount',
-    ])
+    expect(
+      disksOf(NVME, nvme(), root, swaps('/srvx/swap.img', 'file')).map(({ use }) => use),
+    ).toEqual(['mount'])
     const onMapper = papers(nvme({ nvme0n1p2: ['dm-3'] }), mapped(3, 'vg-swap', 'LVM-s'), root)
     expect(disksOf(NVME, onMapper, swaps('/dev/mapper/vg-swap')).map(({ use }) => use)).toEqual(
       expect.arrayContaining(['holder', 'swap']),
     )
+  })
+
+  it('are swapped to by whoever sees the device elsewhere, or by a name that says nothing', () => {
+    const swaps = (path: string): Paper => ({
+      files: { '/proc/swaps': `Filename Type Size Used Priority\n${path} partition 1 0 -2\n` },
+    })
+    const root = mounted('8:1 / ext4 /dev/sda1')
+    for (const path of ['/srv/other-root/dev/nvme0n1p2', '/dev/nvme0n1p2\\040(deleted)']) {
+      expect(disksOf(NVME, nvme(), root, swaps(path))).toMatchObject([{ use: 'swap' }])
+    }
+    expect(() => disksOf(NVME, nvme(), root, swaps('/srv/node'))).toThrow('/srv/node')
   })
 
   it('are found under a btrfs of which mountinfo names another device', () => {

@@ -26,7 +26,7 @@ export function disksOf(address: string, { devices, uses }: Disks): Fact<readonl
   const own = [...devices.values()].filter(({ path }) => isBelow(path, address))
   const found = own.flatMap((device) => usesAbove(device, devices, uses))
   if (found.length === 0 && own.length > 0 && uses.incomplete !== null) {
-    return unknown(`mounts of other programs: ${uses.incomplete}`)
+    return unknown(uses.incomplete)
   }
   return known(withoutRepeats(found))
 }
