@@ -1,5 +1,7 @@
 import { spawn } from 'node:child_process'
 import {
+  chmodSync,
+  chownSync,
   existsSync,
   linkSync,
   mkdirSync,
@@ -70,6 +72,24 @@ describe('a folder of records', () => {
     expect(() => state.replace('y', 'yours')).toThrow(/ELOOP/)
     state.replace('x', 'yours')
     expect(readFileSync(elsewhere, 'utf8')).toBe('mine')
+  })
+
+  it('is not read where others could have written', () => {
+    const state = stateFolder(base)
+    state.replace('x', 'text')
+    for (const mode of [0o664, 0o646]) {
+      chmodSync(join(base, 'x'), mode)
+      expect(() => state.read('x')).toThrow(`cannot trust ${join(base, 'x')}: others may write it`)
+    }
+    chmodSync(join(base, 'x'), 0o600)
+    expect(state.read('x')).toBe('text')
+  })
+
+  it.runIf(process.geteuid?.() === 0)('is not read by root when another user made it', () => {
+    const state = stateFolder(base)
+    state.replace('x', 'text')
+    chownSync(join(base, 'x'), 1000, 0)
+    expect(() => state.read('x')).toThrow('user 1000 made it')
   })
 
   it('says what is in the way when the folder is none', () => {

@@ -5,7 +5,8 @@
  *     replace   write another file, fsync, rename over the old one, fsync the folder
  *     remove    unlink, fsync the folder
  *
- * The folder may be anywhere, and isogroup runs as root, so a link in the place of a file is not followed.
+ * The folder may be anywhere, and isogroup runs as root and does what records say: a link in the place of a file
+ * is not followed, and what others could have written is not read.
  */
 import {
   closeSync,
@@ -31,6 +32,9 @@ import type { LockName, StateDirectory } from './state-directory.ts'
 /** Everybody may see who has what; only its owner changes it. */
 const FOLDER_MODE = 0o755
 const FILE_MODE = 0o644
+const OTHERS_WRITE = 0o022
+const UNTRUSTED =
+  'records say what root does: remove it if it is not yours, and keep them where only root writes: --state DIR'
 const BEFORE_RENAME = '.new'
 
 const { O_APPEND, O_CREAT, O_DIRECTORY, O_NOFOLLOW, O_RDONLY, O_TRUNC, O_WRONLY } = constants
@@ -54,7 +58,10 @@ export function stateFolder(folder: string): StateDirectory {
     read: (name) => {
       const path = at(name)
       return orElse(null, `read ${path}`, () =>
-        withFile(path, O_RDONLY | O_NOFOLLOW, (fd) => readFileSync(fd, 'utf8')),
+        withFile(path, O_RDONLY | O_NOFOLLOW, (fd) => {
+          checkWriters(fd, path)
+          return readFileSync(fd, 'utf8')
+        }),
       )
     },
     append: (name, text) =>
@@ -110,6 +117,17 @@ function withFile<T>(path: string, flags: number, use: (fd: number) => T): T {
   }
 }
 
+/** @throws IsogroupError io: somebody else than root and the caller may have written it */
+function checkWriters(fd: number, path: string): void {
+  const { uid, mode } = fstatSync(fd)
+  const isOwn = uid === 0 || uid === process.geteuid?.()
+  if (isOwn && (mode & OTHERS_WRITE) === 0) return
+  const why = isOwn
+    ? `others may write it (mode ${(mode & 0o777).toString(8)})`
+    : `user ${uid} made it`
+  throw new IsogroupError('io', `cannot trust ${path}: ${why}`, UNTRUSTED)
+}
+
 /** A full disk takes a part first. */
 function writeAll(fd: number, text: string): void {
   const bytes = Buffer.from(text)
@@ -126,7 +144,7 @@ function orElse<T>(fallback: T, what: string, read: () => T): T {
     return read()
   } catch (cause) {
     if (codeOf(cause) === 'ENOENT') return fallback
-    throw failure(what, cause)
+    throw cause instanceof IsogroupError ? cause : failure(what, cause)
   }
 }
 
@@ -151,6 +169,7 @@ const HINTS: Readonly<Record<string, string>> = {
   ENOSPC: 'make room there, or keep the records elsewhere: --state DIR',
   EROFS: 'keep the records where can be written: --state DIR',
   ENOTDIR: 'name a folder: --state DIR',
+  ENOENT: 'no files can be made there: name another folder: --state DIR',
   ELOOP: 'there is a link in the place of a record, which is not followed: remove it',
 }
 
