@@ -15,12 +15,21 @@ import type { ClaimRecord } from './claim-record.ts'
 import { type Digest, framedLine, readFramedLines } from './framed-line.ts'
 import type { Clock, StateDirectory } from './state-directory.ts'
 
-export interface StoredClaim {
+export type StoredClaim = ReadableClaim | DamagedClaim
+
+export interface ReadableClaim {
   readonly id: string
-  /** Null when neither file has a record that can be read. */
-  readonly record: ClaimRecord | null
+  readonly record: ClaimRecord
   /** The last step that was begun since the record was written; null: none was. */
   readonly lastStep: BegunStep | null
+}
+
+/** Neither file has a record that can be read. */
+export interface DamagedClaim {
+  readonly id: string
+  readonly record: null
+  /** Why: "cannot read /var/lib/isogroup/claim-3f9c1a07.json: EISDIR" */
+  readonly damage: string
 }
 
 export interface BegunStep {
@@ -49,6 +58,7 @@ interface Found {
   readonly highest: number
 }
 
+const NO_LINE = 'no line of it is whole'
 const NAME = /^claim-([0-9a-f]{8})\.(journal|json)$/
 
 export function claimStore(directory: StateDirectory, clock: Clock, digest: Digest): ClaimStore {
@@ -69,16 +79,19 @@ export function claimStore(directory: StateDirectory, clock: Clock, digest: Dige
   }
 
   const load = (id: string): StoredClaim | null => {
-    const journal = directory.read(journalOf(id))
-    const copy = directory.read(copyOf(id))
+    const journal = readable(directory, journalOf(id))
+    const copy = readable(directory, copyOf(id))
+    const damage = journal.damage ?? copy.damage
     // Not one whole line: it was cut while the claim was being recorded, and no step had been taken.
-    if (copy === null && journal?.includes('\n') !== true) return null
-    const texts = [journal, copy].filter((text) => text !== null)
+    const isCut = copy.text === null && journal.text?.includes('\n') !== true
+    if (isCut && damage === null) return null
+    const texts = [journal.text, copy.text].filter((text) => text !== null)
     const found = texts.map((text) => linesIn(text, id, digest))
     const record = newest(found.map((one) => one.record))
     const steps = found.flatMap((one) => one.steps)
     sequences.set(id, Math.max(0, ...found.map(({ highest }) => highest)))
-    const last = steps.findLast(({ sequence }) => sequence > (record?.sequence ?? 0))
+    if (record === null) return { id, record, damage: damage ?? NO_LINE }
+    const last = steps.findLast(({ sequence }) => sequence > record.sequence)
     return {
       id,
       record,
@@ -121,6 +134,19 @@ export function claimStore(directory: StateDirectory, clock: Clock, digest: Dige
     sweep() {
       for (const id of ids()) if (load(id) === null) forget(id)
     },
+  }
+}
+
+/** A file that is in the way, or not to be trusted, is a damage of its claim and of no other. @throws IsogroupError permission */
+function readable(
+  directory: StateDirectory,
+  name: string,
+): { readonly text: string | null; readonly damage: string | null } {
+  try {
+    return { text: directory.read(name), damage: null }
+  } catch (cause) {
+    if (!(cause instanceof IsogroupError) || cause.code !== 'io') throw cause
+    return { text: null, damage: cause.message }
   }
 }
 

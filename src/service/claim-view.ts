@@ -13,14 +13,15 @@ export interface ClaimView {
   readonly groups: readonly ClaimViewGroup[]
   /** The devices of all groups, as they were before the claim. */
   readonly devices: readonly DeviceState[]
-  readonly driver: string
+  /** Null in a damaged record. */
+  readonly driver: string | null
   readonly owner: ClaimOwner | null
   readonly reason: string | null
   readonly allowed: readonly string[]
-  /** Milliseconds since 1970. */
-  readonly madeAt: number
-  /** The user who ran the command. */
-  readonly madeBy: number
+  /** Milliseconds since 1970; null in a damaged record. */
+  readonly madeAt: number | null
+  /** The user who ran the command; null in a damaged record. */
+  readonly madeBy: number | null
   /** Milliseconds since 1970; null: confirmed, or no confirmation is needed. */
   readonly confirmBy: number | null
   /** Programs that have one of the groups open. */
@@ -78,19 +79,19 @@ export function historyView(record: ClaimRecord): ClaimView {
 }
 
 /** Of a record that cannot be read: that there is one, and no more. */
-export function damagedView(id: string): ClaimView {
-  const why = 'the record of the claim cannot be read'
+export function damagedView(id: string, damage: string): ClaimView {
+  const why = `the record of the claim cannot be read: ${damage}`
   return {
     id,
     state: 'damaged',
     groups: [],
     devices: [],
-    driver: '?',
+    driver: null,
     owner: null,
     reason: null,
     allowed: [],
-    madeAt: 0,
-    madeBy: 0,
+    madeAt: null,
+    madeBy: null,
     confirmBy: null,
     users: unknown(why),
     protection: null,

@@ -3,11 +3,7 @@ import { IsogroupError } from '../base/errors.ts'
 import type { LiveHost } from '../isolation/live-host.ts'
 import { formatAddress, parseLooseAddress } from '../pci/address.ts'
 import { type ClaimRecord, heldAddresses } from './claim-record.ts'
-import type { StoredClaim } from './claim-store.ts'
-
-export interface FoundClaim extends StoredClaim {
-  readonly record: ClaimRecord
-}
+import type { ReadableClaim, StoredClaim } from './claim-store.ts'
 
 const NEXT = 'isogroup claims lists them'
 /** Fewer digits of an id are a slip rather than a name. */
@@ -18,7 +14,7 @@ export function findClaim(
   all: readonly StoredClaim[],
   host: LiveHost,
   selector: string,
-): FoundClaim {
+): ReadableClaim {
   const address = parseLooseAddress(selector)
   const found = address === null ? byId(all, selector) : byDevice(all, host, formatAddress(address))
   const [first, second] = found
@@ -37,13 +33,13 @@ export function findClaim(
 }
 
 /** @throws IsogroupError io */
-function readable(stored: StoredClaim): FoundClaim {
-  const { id, record, lastStep } = stored
-  if (record !== null) return { id, record, lastStep }
+function readable(stored: StoredClaim): ReadableClaim {
+  if (stored.record !== null) return stored
+  const { id, damage } = stored
   throw new IsogroupError(
     'io',
-    `the record of claim ${id} is damaged, so what to give back is not known`,
-    'isogroup show tells where its devices are; then remove the files of the claim',
+    `the record of claim ${id} is damaged, so what to give back is not known: ${damage}`,
+    `isogroup show DEVICE tells where a device is; then remove claim-${id}.journal and .json`,
   )
 }
 

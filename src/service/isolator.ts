@@ -114,9 +114,10 @@ export function isolator(options: IsolatorOptions): Isolator {
       locked(WATCHDOG_PATIENCE, async () => {
         const stored = store.all().find((one) => one.id === id)
         if (stored === undefined) return null
-        const { record } = findClaim([stored], host, id)
+        const found = findClaim([stored], host, id)
+        const { record } = found
         const isDue = isUnconfirmed(record, clock.now()) && record.bootId === host.bootId()
-        return isDue ? releaseClaim(parts, { ...stored, record }) : null
+        return isDue ? releaseClaim(parts, found) : null
       }),
     claims: () => {
       const all = store.all()
@@ -191,8 +192,9 @@ function heldClaims(all: readonly StoredClaim[], host: LiveHost): readonly HeldC
 function viewsOf(all: readonly StoredClaim[], host: LiveHost): readonly ClaimView[] {
   const bootId = host.bootId()
   const programs = host.programs()
-  return all.map(({ id, record }) => {
-    if (record === null) return damagedView(id)
+  return all.map((stored) => {
+    const { record } = stored
+    if (record === null) return damagedView(stored.id, stored.damage)
     return record.bootId === bootId ? lookAtClaim(host, programs, record) : historyView(record)
   })
 }

@@ -10,7 +10,7 @@
 import { IsogroupError } from '../base/errors.ts'
 import { missing, unmet } from '../isolation/transaction/unmet.ts'
 import { type ClaimRecord, heldAddresses, type WedgedDevice } from './claim-record.ts'
-import type { StoredClaim } from './claim-store.ts'
+import type { DamagedClaim, ReadableClaim, StoredClaim } from './claim-store.ts'
 import { damagedView, historyView, recordedView } from './claim-view.ts'
 import { isUnconfirmed } from './confirmation.ts'
 import { hangingDevices } from './hanging.ts'
@@ -30,20 +30,18 @@ export async function recoverClaims(parts: Parts): Promise<readonly RecoverOutco
 }
 
 async function recoverOne(parts: Parts, stored: StoredClaim): Promise<RecoverOutcome | null> {
-  const { id, record } = stored
-  if (record === null) return damaged(parts, id)
+  if (stored.record === null) return damaged(parts, stored)
   try {
-    return await recoverRecord(parts, record, stored)
+    return await recoverRecord(parts, stored)
   } catch (cause) {
     if (!(cause instanceof IsogroupError)) throw cause
-    return { claim: recordedView(record), did: 'incomplete', left: [cause.message] }
+    return { claim: recordedView(stored.record), did: 'incomplete', left: [cause.message] }
   }
 }
 
 async function recoverRecord(
   parts: Parts,
-  record: ClaimRecord,
-  { lastStep }: StoredClaim,
+  { record, lastStep }: ReadableClaim,
 ): Promise<RecoverOutcome | null> {
   const { host, store, clock } = parts
   if (record.bootId !== host.bootId()) {
@@ -76,7 +74,7 @@ function isReached(
   })
 }
 
-function damaged({ directory }: Parts, id: string): RecoverOutcome {
+function damaged({ directory }: Parts, { id, damage }: DamagedClaim): RecoverOutcome {
   const line = `the record of claim ${id} in ${directory.place} cannot be read: where its devices came from is not known`
-  return { claim: damagedView(id), did: 'incomplete', left: [line] }
+  return { claim: damagedView(id, damage), did: 'incomplete', left: [line] }
 }

@@ -2,7 +2,7 @@
 import type { ClaimRecord } from './claim-record.ts'
 import type { BegunStep } from './claim-store.ts'
 import { historyView, recordedView } from './claim-view.ts'
-import type { FoundClaim } from './find-claim.ts'
+import type { ReadableClaim } from './claim-store.ts'
 import { type GivenBack, giveBack } from './give-back.ts'
 import { hangingDevices } from './hanging.ts'
 import { withAimedNewcomers } from './newcomers.ts'
@@ -15,7 +15,7 @@ import type { Parts } from './parts.ts'
  */
 export async function releaseClaim(
   parts: Parts,
-  { record, lastStep }: FoundClaim,
+  { record, lastStep }: ReadableClaim,
 ): Promise<ReleaseOutcome> {
   const { host, store } = parts
   if (record.bootId !== host.bootId()) {

@@ -8,8 +8,8 @@ import { type PlanJson, planJson } from './plan-json.ts'
 
 export interface ClaimJson extends Omit<ClaimView, 'users' | 'madeAt' | 'confirmBy'> {
   readonly users: readonly object[] | null
-  /** ISO 8601, UTC */
-  readonly madeAt: string
+  /** ISO 8601, UTC; null in a damaged record. */
+  readonly madeAt: string | null
   readonly confirmBy: string | null
   readonly unknown: Readonly<Record<string, string>>
 }
@@ -20,15 +20,16 @@ export function claimJson(claim: ClaimView): ClaimJson {
     ...claim,
     users: shown(unknown, 'users', claim.users, same),
     madeAt: isoText(claim.madeAt),
-    confirmBy: claim.confirmBy === null ? null : isoText(claim.confirmBy),
+    confirmBy: isoText(claim.confirmBy),
     unknown,
   }
 }
 
 /** A clock can be set to anything, a record can hold anything. */
-function isoText(time: number): string {
+function isoText(time: number | null): string | null {
+  if (time === null) return null
   const date = new Date(time)
-  return Number.isNaN(date.getTime()) ? '' : date.toISOString()
+  return Number.isNaN(date.getTime()) ? null : date.toISOString()
 }
 
 export interface ClaimResultJson {

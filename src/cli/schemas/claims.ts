@@ -56,11 +56,15 @@ const claim = v.strictObject({
     }),
   ),
   devices: v.pipe(v.array(deviceState), v.description('as they were before the claim')),
-  driver: v.string(),
+  driver: v.pipe(v.nullable(v.string()), v.description('null in a damaged record')),
   owner: v.nullable(owner),
   reason: v.nullable(v.string()),
   allowed: v.array(v.string()),
-  madeAt: time,
+  madeAt: v.pipe(v.nullable(time), v.description('null in a damaged record')),
+  madeBy: v.pipe(
+    v.nullable(v.number()),
+    v.description('user id of who ran the command; null in a damaged record'),
+  ),
   confirmBy: v.pipe(v.nullable(time), v.description('undone unless confirmed by then')),
   users: v.nullable(v.array(program)),
   protection: v.pipe(

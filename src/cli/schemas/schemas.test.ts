@@ -7,6 +7,7 @@ import type { Host } from '../../isolation/host.ts'
 import { machineNames, openHost } from '../../open/open-host.ts'
 import { run } from '../host.case.ts'
 import { SHAPES, schemaFiles } from './schema-files.ts'
+import { validate } from './validate.case.ts'
 
 const FOLDER = join(import.meta.dirname, '../../../docs/reference/schemas')
 const REFERENCE = join(import.meta.dirname, '../../../docs/reference/json.md')
@@ -25,17 +26,6 @@ describe('the published schemas', () => {
     for (const kind of Object.keys(SHAPES)) expect(text).toContain(`\`${kind}\``)
   })
 })
-
-function validate(stdout: string): string {
-  const value = JSON.parse(stdout) as { kind?: string }
-  const kind = value.kind ?? 'Failure'
-  const shape = SHAPES[kind]
-  if (shape === undefined) throw new Error(`no shape for ${kind}`)
-  const result = v.safeParse(shape, value)
-  const issues = result.issues?.map((issue) => `${v.getDotPath(issue) ?? ''}: ${issue.message}`)
-  expect(issues).toBeUndefined()
-  return kind
-}
 
 /** Addresses to look at closely: the first, the last, and one in the middle. */
 function samples(host: Host): readonly [string, string, string] {

@@ -24,6 +24,8 @@ const STATE: Readonly<Record<ClaimView['state'], readonly [Style, string]>> = {
   damaged: ['red', 'its record is damaged'],
 }
 
+const LABEL_WIDTH = 9
+
 const PROTECTION: Readonly<Record<Protection, Style>> = {
   sealed: 'green',
   watched: 'yellow',
@@ -37,14 +39,21 @@ export function claimLines(claim: ClaimView, now: number, screen: Screen): reado
     claim.state === 'claimed' && claim.protection !== null
       ? `, ${screen.paint(PROTECTION[claim.protection], claim.protection)}`
       : ''
-  const parts = [
-    screen.paint('bold', claim.id),
-    groupsText(claim),
-    `${screen.paint(style, words)}${kept}`,
-    claim.owner === null ? 'root' : claim.owner.name,
-    ageText(now - claim.madeAt),
-  ]
+  const id = screen.paint('bold', claim.id)
+  const state = `${screen.paint(style, words)}${kept}`
+  if (claim.madeAt === null) return [`${id}  ${state}`, ...damageLines(claim, screen)]
+  const owner = claim.owner?.name ?? 'root'
+  const parts = [id, groupsText(claim), state, owner, ageText(now - claim.madeAt)]
   return [parts.join('  '), ...deviceLines(claim), ...detailLines(claim, now, screen)]
+}
+
+/** Nothing is known of it but why that is so. */
+function damageLines({ id, changes }: ClaimView, screen: Screen): readonly string[] {
+  const files = `claim-${id}.journal and claim-${id}.json`
+  const next = `see with isogroup show where its devices are, then remove ${files}`
+  return [...changes.map((line) => ['why', line] as const), ['next', next] as const].flatMap(
+    ([label, text]) => hanging(`  ${label.padEnd(LABEL_WIDTH)}`, text, screen.width),
+  )
 }
 
 /** "group 13"; "-" for groups whose devices are gone. */
@@ -55,11 +64,9 @@ function groupsText({ groups }: ClaimView): string {
 
 function deviceLines({ devices, driver }: ClaimView): readonly string[] {
   return devices.map(
-    (device) => `  ${device.address}  ${driver}, before: ${device.driver ?? 'no driver'}`,
+    (device) => `  ${device.address}  ${driver ?? '?'}, before: ${device.driver ?? 'no driver'}`,
   )
 }
-
-const LABEL_WIDTH = 9
 
 function detailLines(claim: ClaimView, now: number, screen: Screen): readonly string[] {
   const { reason, allowed, users, confirmBy, changes, wedged, failure, left } = claim
