@@ -5,7 +5,7 @@
 import type { Fact } from '../base/fact.ts'
 import type { Host } from './host.ts'
 import type { Action } from './transaction/action.ts'
-import type { GroupState } from './transaction/state.ts'
+import type { GroupState, NodeState } from './transaction/state.ts'
 
 export interface LiveHost extends Host {
   /** What a person should read about where this comes from: "this host". Known without a look. */
@@ -28,7 +28,7 @@ export interface LiveHost extends Host {
   /** What the host does with these functions now: for the safety checks. */
   usage(addresses: readonly string[], programs: Programs): readonly DeviceUsage[]
   /**
-   * The groups that these functions are in now, with all their functions and drivers: from links alone, so it
+   * The groups that these functions are in now, with all their functions and drivers, from links, and their nodes: so it
    * never waits for the lock of a device, whatever hangs. Functions that are gone or in no group are left out.
    * @throws IsogroupError permission, io
    */
@@ -63,6 +63,8 @@ export interface LiveGroup {
   readonly group: string
   /** All its PCI functions, bridges too, by address. */
   readonly members: readonly LiveMember[]
+  /** Owner and mode of /dev/vfio/GROUP; null: there is none. */
+  readonly node: NodeState | null
 }
 
 export interface LiveMember {

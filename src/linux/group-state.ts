@@ -29,7 +29,7 @@ export function readGroupState(kernel: StateView, addresses: readonly string[]):
 
 const GROUPS = '/sys/kernel/iommu_groups'
 
-/** From links alone, which wait for nobody. @throws IsogroupError permission, io */
+/** From links, and what stat says of a node: neither waits for anybody. @throws IsogroupError permission, io */
 export function readGroupsOf(
   kernel: StateView,
   addresses: readonly string[],
@@ -42,7 +42,8 @@ export function readGroupsOf(
   return [...ids].map((group) => {
     const names = ask(() => kernel.list(`${GROUPS}/${group}/devices`)) ?? []
     const functions = names.filter((name) => parseAddress(name) !== null).sort()
-    return { group, members: functions.map((address) => memberAt(kernel, address)) }
+    const members = functions.map((address) => memberAt(kernel, address))
+    return { group, members, node: readNode(kernel, group) }
   })
 }
 

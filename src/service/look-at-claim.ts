@@ -8,6 +8,7 @@ import { type Fact, known, unknown } from '../base/fact.ts'
 import type { LiveHost, Program, Programs } from '../isolation/live-host.ts'
 import { changesBetween } from '../isolation/ownership/fingerprint.ts'
 import { type Protection, protectionOf, weakest } from '../isolation/ownership/protection.ts'
+import { nodeLines } from '../isolation/transaction/unmet.ts'
 import type { ClaimedGroup, ClaimRecord } from './claim-record.ts'
 import { type ClaimView, type ClaimViewGroup, recordedView } from './claim-view.ts'
 
@@ -41,19 +42,22 @@ function lookAtGroup(host: LiveHost, programs: Programs, claimed: ClaimedGroup):
     const now = drivers.get(address)
     return !present || now === undefined ? [] : strayLine(address, now, driver)
   })
+  // Without a device on a VFIO driver a group has no node: then its drivers are what is to be said.
+  const nodes = strayed.length > 0 ? [] : groups.flatMap((group) => nodeLines(target.node, group))
   const isThere = target.devices.every(({ address }) => drivers.has(address))
   return {
     view: { before, target, group: ids[0] ?? null, fingerprint },
     users,
     protection: protectionOf({
       drivers: members.map(({ driver }) => known(driver)),
-      whole: isThere && strayed.length === 0,
+      whole: isThere && strayed.length === 0 && nodes.length === 0,
       users,
     }),
     changes: [
       ...(ids.length > 1 ? [`the group has become several: ${ids.join(', ')}`] : []),
       ...changesBetween(claimed.members, host.identities([...drivers.keys()])),
       ...strayed,
+      ...nodes,
     ],
   }
 }

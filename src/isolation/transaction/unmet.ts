@@ -1,5 +1,5 @@
 /** What is not yet as it should be, in words: the check after the last step, whatever the steps said. */
-import type { DeviceState, GroupState } from './state.ts'
+import type { DeviceState, GroupState, NodeState } from './state.ts'
 
 /**
  * Devices that are gone cannot be anything; they are named by {@link missing}.
@@ -11,7 +11,7 @@ export function unmet(target: GroupState, now: GroupState): readonly string[] {
     const found = states.get(wanted.address)
     return wanted.present && found?.present === true ? deviceLines(wanted, found) : []
   })
-  return [...lines, ...nodeLines(target, now)]
+  return [...lines, ...nodeLines(target.node, now)]
 }
 
 /** Addresses that the target has and the host does not have any more. */
@@ -40,13 +40,17 @@ function deviceLines(wanted: DeviceState, now: DeviceState): readonly string[] {
   return lines
 }
 
-function nodeLines({ node }: GroupState, now: GroupState): readonly string[] {
-  if (node === null) return []
+/** The same of a group's node alone. @param wanted null: it may be as it likes */
+export function nodeLines(
+  wanted: NodeState | null,
+  now: Pick<GroupState, 'group' | 'node'>,
+): readonly string[] {
+  if (wanted === null) return []
   if (now.node === null) return [`group ${now.group ?? '?'} has no node in /dev/vfio`]
   const { uid, gid, mode } = now.node
-  if (uid === node.uid && gid === node.gid && mode === node.mode) return []
+  if (uid === wanted.uid && gid === wanted.gid && mode === wanted.mode) return []
   return [
-    `/dev/vfio/${now.group ?? '?'} is of ${String(uid)}:${String(gid)} with mode ${mode.toString(8)}, not of ${String(node.uid)}:${String(node.gid)} with mode ${node.mode.toString(8)}`,
+    `/dev/vfio/${now.group ?? '?'} is of ${String(uid)}:${String(gid)} with mode ${mode.toString(8)}, not of ${String(wanted.uid)}:${String(wanted.gid)} with mode ${wanted.mode.toString(8)}`,
   ]
 }
 
