@@ -128,7 +128,7 @@ export const SAFETY_FINDINGS: Readonly<Record<SafetyCode, SafetyKind>> = {
   'CLAIM-UNKNOWN-NETWORKS': never(
     UNKNOWN,
     "whether the member carries the host's network could not be found out",
-    AS_ROOT,
+    `${AS_ROOT}, in the network namespace of its interface; or take the card off its driver first`,
   ),
   'CLAIM-DISPLAY': allowable(
     REFUSES,

@@ -132,6 +132,10 @@ describe('networks of a function', () => {
     })
     expect(usageOf([card('iavf')]).networks.known).toBe(false)
     expect(usesOf([card('vfio-pci')])).toEqual([])
+    const driver = { [`${dir}/virtio0/driver`]: '../../virtio_net' }
+    expect(usageOf([card('virtio-pci'), { links: driver }]).networks.known).toBe(false)
+    // What is below it has no driver, so it cannot have an interface anywhere.
+    expect(usesOf([card('virtio-pci'), { files: { [`${dir}/virtio0/status`]: '1' } }])).toEqual([])
   })
 })
 

@@ -5,7 +5,7 @@
 import { type Fact, known, unknown } from '../../base/fact.ts'
 import type { LoginUse, NetworkUse } from '../../isolation/live-host.ts'
 import type { KernelView } from '../../kernel/kernel.ts'
-import { readLink, readText } from '../reading.ts'
+import { baseName, readLink, readList, readText } from '../reading.ts'
 import { type Connections, type Login, readConnections } from './connections.ts'
 import { type Console, readConsoles } from './consoles.ts'
 import { type Interface, type Interfaces, readInterfaces, withUppers } from './interfaces.ts'
@@ -99,10 +99,18 @@ function hiddenInterface(kernel: KernelView, address: string): string | null {
   if (classCode.value?.startsWith(ETHERNET_CLASS) !== true) return null
   const driver = readLink(kernel, `${dir}/driver`)
   if (!driver.known) return driver.why
-  if (driver.value === null || WITHOUT_INTERFACE.test(driver.value.split('/').at(-1) ?? '')) {
-    return null
-  }
+  const name = driver.value === null ? null : baseName(driver.value)
+  if (name === null || WITHOUT_INTERFACE.test(name)) return null
+  if (name === 'virtio-pci' && !hasVirtioDriver(kernel, dir)) return null
   return 'it is a network card on a driver, but its interface is not to be seen: it may be in another network namespace'
+}
+
+/** virtio-pci only finds the devices below it; interfaces are made by a driver of those, which may not be loaded. */
+function hasVirtioDriver(kernel: KernelView, dir: string): boolean {
+  const names = readList(kernel, dir)
+  if (!names.known) return true
+  const below = (names.value ?? []).filter((name) => /^virtio\d+$/.test(name))
+  return below.some((name) => kernel.exists(`${dir}/${name}/driver`))
 }
 
 function usesOf(one: Interface, networks: Networks): NetworkUse[] {
