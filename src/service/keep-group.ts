@@ -10,10 +10,10 @@
  * more is read: that read would wait as long as the write does.
  */
 import { IsogroupError } from '../base/errors.ts'
-import { known } from '../base/fact.ts'
-import type { DeviceIdentity, Programs } from '../isolation/live-host.ts'
-import { type Protection, protectionOf } from '../isolation/ownership/protection.ts'
+import type { DeviceIdentity, LiveHost, Programs } from '../isolation/live-host.ts'
+import type { Protection } from '../isolation/ownership/protection.ts'
 import { type Action, describeAction } from '../isolation/transaction/action.ts'
+import type { GroupState } from '../isolation/transaction/state.ts'
 import { stepsTo } from '../isolation/transaction/steps.ts'
 import { unmet } from '../isolation/transaction/unmet.ts'
 import type { ClaimedGroup, ClaimRecord, WedgedDevice } from './claim-record.ts'
@@ -21,6 +21,7 @@ import type { GroupEvent } from './guard-event.ts'
 import { hangingDevices, beingUnbound } from './hanging.ts'
 import { grownBy, lookForNewcomers } from './newcomers.ts'
 import type { Parts } from './parts.ts'
+import { protectionNow } from './protection-now.ts'
 import type { RepairLimit } from './repair-limit.ts'
 import { takeStep } from './step.ts'
 import { stepperOf } from './stepper-of.ts'
@@ -52,15 +53,14 @@ export async function keepGroup(
   const grown = await takeNewcomers(parts, record, at)
   const { record: after, left } = await repair(parts, grown, at)
   const { host, programs } = parts
-  const [live] = host.groupsOf(addressesOf(groupAt(after, at)))
-  if (live === undefined) {
+  const groups = host.groupsOf(addressesOf(groupAt(after, at)))
+  const [first] = groups
+  if (first === undefined) {
     const gone = 'none of its devices is on the host'
     return { record: after, group: null, protection: 'broken', left: [gone] }
   }
-  const drivers = live.members.map(({ driver }) => known(driver))
-  const users = programs.usersOf(live.group)
-  const protection = protectionOf({ drivers, whole: left.length === 0, users })
-  return { record: after, group: live.group, protection, left }
+  const protection = protectionNow(groups, programs, left.length === 0)
+  return { record: after, group: first.group, protection, left }
 }
 
 function groupAt({ groups, id }: ClaimRecord, at: number): ClaimedGroup {
@@ -131,25 +131,43 @@ async function repair(parts: KeptParts, record: ClaimRecord, at: number): Promis
   const untouched = new Set([...hung.map(({ address }) => address), ...tired])
   const devices = group.target.devices.filter(({ address }) => !untouched.has(address))
   if (devices.length === 0) return { record, left }
-  const target = { ...group.target, devices }
-  const addresses = devices.map(({ address }) => address)
   let wedged = hung
-  for (const action of stepsTo(target, host.state(addresses))) {
-    if (isOf(action, wedged)) continue
-    const taken = await take(parts, record, action, addresses)
-    left.push(...taken.left)
-    if (taken.wedged !== null) wedged = [...wedged, taken.wedged]
+  for (const target of byGroup(host, { ...group.target, devices })) {
+    const addresses = target.devices.map(({ address }) => address)
+    for (const action of stepsTo(target, host.state(addresses))) {
+      if (isOf(action, wedged)) continue
+      const taken = await take(parts, record, action, addresses)
+      left.push(...taken.left)
+      if (taken.wedged !== null) wedged = [...wedged, taken.wedged]
+    }
   }
   const hanging = new Set(wedged.map(({ address }) => address))
   const rest = devices.filter(({ address }) => !hanging.has(address))
-  const reachable = { ...target, devices: rest }
-  const now = host.state(rest.map(({ address }) => address))
+  for (const target of byGroup(host, { ...group.target, devices: rest })) {
+    left.push(...unmet(target, host.state(target.devices.map(({ address }) => address))))
+  }
   const elsewhere = record.wedged.filter(({ address }) => !addressesOf(group).includes(address))
   const all = [...elsewhere, ...wedged]
   return {
     record: sameDevices(all, record.wedged) ? record : parts.store.save({ ...record, wedged: all }),
-    left: rest.length === 0 ? left : [...left, ...unmet(reachable, now)],
+    left,
   }
+}
+
+/**
+ * The same target for each group that the devices are in now: one that was plugged in again may be in another,
+ * with a node of its own. Devices in no group are with the first.
+ */
+function byGroup(host: LiveHost, target: GroupState): readonly GroupState[] {
+  const { devices } = target
+  if (devices.length === 0) return []
+  const [, ...others] = host
+    .groupsOf(devices.map(({ address }) => address))
+    .map(({ members }) => new Set(members.map(({ address }) => address)))
+  const parts = others.map((members) => devices.filter(({ address }) => members.has(address)))
+  const elsewhere = new Set(parts.flat())
+  const first = devices.filter((device) => !elsewhere.has(device))
+  return [first, ...parts].map((part) => ({ ...target, devices: part }))
 }
 
 function isOf(action: Action, devices: readonly WedgedDevice[]): boolean {

@@ -7,10 +7,11 @@
 import { type Fact, known, unknown } from '../base/fact.ts'
 import type { LiveHost, Program, Programs } from '../isolation/live-host.ts'
 import { changesBetween } from '../isolation/ownership/fingerprint.ts'
-import { type Protection, protectionOf, weakest } from '../isolation/ownership/protection.ts'
+import { type Protection, weakest } from '../isolation/ownership/protection.ts'
 import { nodeLines } from '../isolation/transaction/unmet.ts'
 import type { ClaimedGroup, ClaimRecord } from './claim-record.ts'
 import { type ClaimView, type ClaimViewGroup, recordedView } from './claim-view.ts'
+import { protectionNow } from './protection-now.ts'
 
 /** @param programs from one look for all claims */
 export function lookAtClaim(host: LiveHost, programs: Programs, record: ClaimRecord): ClaimView {
@@ -45,14 +46,11 @@ function lookAtGroup(host: LiveHost, programs: Programs, claimed: ClaimedGroup):
   // Without a device on a VFIO driver a group has no node: then its drivers are what is to be said.
   const nodes = strayed.length > 0 ? [] : groups.flatMap((group) => nodeLines(target.node, group))
   const isThere = target.devices.every(({ address }) => drivers.has(address))
+  const whole = isThere && strayed.length === 0 && nodes.length === 0
   return {
     view: { before, target, group: ids[0] ?? null, fingerprint },
     users,
-    protection: protectionOf({
-      drivers: members.map(({ driver }) => known(driver)),
-      whole: isThere && strayed.length === 0 && nodes.length === 0,
-      users,
-    }),
+    protection: protectionNow(groups, programs, whole),
     changes: [
       ...(ids.length > 1 ? [`the group has become several: ${ids.join(', ')}`] : []),
       ...changesBetween(claimed.members, host.identities([...drivers.keys()])),
