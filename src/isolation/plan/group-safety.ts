@@ -11,6 +11,8 @@ import { driverRole } from '../assess/driver-roles.ts'
 import { isFixed } from '../assess/strength.ts'
 import type { Program } from '../live-host.ts'
 import type { Fact } from '../../base/fact.ts'
+import { hex } from '../../pci/address.ts'
+import type { Node } from '../topology/topology.ts'
 import { type Fate, fateOf, isChipset } from './member.ts'
 import type { ClaimRequest, HeldClaim } from './request.ts'
 import type { SafetyCode } from './safety-codes.ts'
@@ -86,7 +88,7 @@ export function takenFindings(
       return [
         safetyFinding('CLAIM-CHIPSET', 'refuse', {
           fact: `${node.address} is a part of the chipset on ${now.value}`,
-          evidence: [`/sys/bus/pci/devices/${node.address}/class: ${node.fn.className ?? ''}`],
+          evidence: [classEvidence(node)],
           about: [node.address],
         }),
       ]
@@ -95,6 +97,12 @@ export function takenFindings(
       ? [foreign(node.address, now.value)]
       : []
   })
+}
+
+function classEvidence({ address, fn }: Node): string {
+  const code = fn.classCode.known ? `0x${hex(fn.classCode.value, 6)}` : '?'
+  const name = fn.className === null ? '' : ` (${fn.className})`
+  return `/sys/bus/pci/devices/${address}/class: ${code}${name}`
 }
 
 function isForeign(fate: Fate, driver: string): boolean {
