@@ -30,6 +30,7 @@ export const wantedModules: readonly string[] = [
   'virtio_net',
   'virtio_blk',
   'virtio-rng',
+  'bonding',
   // A file system, and what it asks for by name.
   'ext4',
   'crc32c_generic',

@@ -40,8 +40,8 @@ async function runClaims(world: CaseWorld): Promise<readonly LabFinding[]> {
   const findings = [...(await compareWithPlainWrites(world))]
   const talk = await startConversation(world)
   const scenes = [
-    ...[claimPair, refuseDisk, refuseRoute, claimVirtualFunction],
-    ...[rollBack, refuseUser, nothingToDo, confirmNothing, holdDevice],
+    ...[claimPair, refuseDisk, refuseRoute, refuseBond, claimVirtualFunction],
+    ...[rollBack, refuseUser, nothingToDo, confirmNothing, holdDevice, keepSplitGroup],
   ]
   for (const scene of scenes) {
     try {
@@ -142,6 +142,21 @@ route add default gw 10.9.8.1 dev ${name}`)
   talk.expect('the route is still there', routes.includes('10.9.8.1'), routes)
   await talk.prepare(`ifconfig ${name} 0.0.0.0 down`)
   await talk.expectSame('after the refusal of a network card')
+}
+
+/** The address is on the bond, and what the bonding driver puts beside the interfaces is none. */
+async function refuseBond(talk: Conversation): Promise<void> {
+  const name = await talk.prepare(`ls /sys/bus/pci/devices/${routedNic}/net`)
+  const bonds = '/sys/class/net/bonding_masters'
+  await talk.prepare(`modprobe bonding max_bonds=0 && echo +bond7 >${bonds} &&
+echo +${name} >/sys/class/net/bond7/bonding/slaves && ifconfig bond7 10.9.8.7 up`)
+  await talk.isogroup(`claim ${routedNic} --yes`, 3, {
+    says: ['CLAIM-ROUTE', 'CLAIM-PORT', 'bond7', '10.9.8.7'],
+  })
+  await talk.prepare(`ifconfig bond7 down && echo -bond7 >${bonds} && ifconfig ${name} down`)
+  await talk.isogroup(`claim ${routedNic} --yes`, 0)
+  await talk.isogroup(`release ${routedNic}`, 0)
+  await talk.expectSame('after a network card was part of a bond')
 }
 
 async function claimVirtualFunction(talk: Conversation): Promise<void> {
@@ -252,6 +267,24 @@ exit 1`)
   await talk.isogroup('confirm', 0)
   await talk.isogroup(`release ${lone}`, 0)
   await talk.expectSame('after a claim that somebody confirmed')
+}
+
+/**
+ * A function without ACS that is plugged in again gets a group of its own from Linux, and a node that is root's.
+ * The last scene: the group stays split.
+ */
+async function keepSplitGroup(talk: Conversation): Promise<void> {
+  const [first, second] = pair
+  await talk.isogroup(`claim ${first} --yes --owner user`, 0)
+  const at = '/sys/bus/pci'
+  await talk.prepare(`echo 1 >${at}/devices/${second}/remove && echo 1 >${at}/rescan && sleep 1`)
+  await talk.isogroup('guard --once', 0)
+  await talk.expectDrivers('kept in two groups', allOn(pair, 'vfio-pci'))
+  const owners = await talk.prepare(`stat -c '%u:%g' ${nodeOf(first)} ${nodeOf(second)}`)
+  talk.expect('owner of both nodes', /^1000:1000\s+1000:1000$/.test(owners.trim()), owners)
+  await talk.isogroup('claims', 0, { says: ['watched'] })
+  await talk.isogroup(`release ${second}`, 0)
+  await talk.isogroup('claims', 0, { says: ['no claims'] })
 }
 
 /** The group's node, as the shell of the guest finds it. */
